@@ -1,0 +1,245 @@
+//! The loop around a [`Driver`]: owns interval, deadline, backoff, quarantine, proof of commands
+//! and "commands first". Never speaks a protocol.
+
+mod health;
+mod proof;
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::{
+    health::{Change, Health},
+    proof::{Proof, doubt_of},
+};
+use crate::{
+    AdapterError, Availability, Context, DeviceId, DeviceInfo, Driver, Fault, Job, Parameters, Problem,
+    Purpose, ReadBack, UnitId, WriteOutcome, Written,
+};
+
+/// Limits of the loop.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    /// One probe, read, write or read-back takes no longer, whatever the driver thinks.
+    pub deadline: Duration,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(30) }
+    }
+}
+
+struct Member {
+    id: UnitId,
+    devices: Vec<DeviceId>,
+    health: Health,
+}
+
+struct Loop<D> {
+    driver: D,
+    schedule: Schedule,
+    context: Context,
+    members: Vec<Member>,
+    settling: Vec<(Job, Proof)>,
+}
+
+/// Runs a driver until shutdown: probes each unit, reads it at its interval, executes commands
+/// before any read, and proves them by fresh reads while it serves the other units.
+///
+/// # Errors
+/// When the gateway takes no more readings although it does not stop, or closing fails.
+pub async fn drive<D: Driver>(driver: D, schedule: Schedule, context: Context) -> Result<(), AdapterError> {
+    let units = driver.units();
+    let now = Instant::now();
+    let members = units
+        .into_iter()
+        .enumerate()
+        .map(|(place, unit)| {
+            // Spread over the interval, so that units do not all come due at once.
+            let spread = unit.interval.min(Duration::from_secs(1)) * u32::try_from(place).unwrap_or(0) / 8;
+            Member { id: unit.id, devices: unit.devices, health: Health::new(unit.interval, now + spread) }
+        })
+        .collect();
+    Loop { driver, schedule, context, members, settling: Vec::new() }.run().await
+}
+
+enum Turn {
+    Stop,
+    Command,
+    Timer,
+}
+
+impl<D: Driver> Loop<D> {
+    async fn run(mut self) -> Result<(), AdapterError> {
+        loop {
+            let wake = self.next_wake();
+            let shutdown = self.context.shutdown.clone();
+            let turn = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => Turn::Stop,
+                () = self.context.commands.ready() => Turn::Command,
+                () = sleep_until(wake) => Turn::Timer,
+            };
+            match turn {
+                Turn::Stop => break,
+                Turn::Command => {
+                    if let Some(job) = self.context.commands.take().await {
+                        self.execute(job).await;
+                    }
+                }
+                Turn::Timer => {
+                    if !self.prove_one().await {
+                        self.poll_one().await?;
+                    }
+                }
+            }
+        }
+        // What is in flight gets its true answer before the connection closes.
+        while let Some(at) = self.settling.iter().map(|(_, proof)| proof.look_at).min() {
+            sleep_until(at).await;
+            self.prove_one().await;
+        }
+        self.driver.close().await
+    }
+
+    fn next_wake(&self) -> Instant {
+        let proofs = self.settling.iter().map(|(_, proof)| proof.look_at);
+        let reads = self.members.iter().map(|member| member.health.due);
+        proofs.chain(reads).min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
+    }
+
+    async fn execute(&mut self, job: Job) {
+        if let Some(reason) = doubt_of(job.purpose) {
+            return self.settle_later(job, Proof::of_doubt, reason);
+        }
+        if &*job.command == "refresh" {
+            return self.refresh(job).await;
+        }
+        let deadline = self.schedule.deadline;
+        let written = timeout(deadline, self.driver.write(&job)).await.unwrap_or_else(|_| {
+            Written::Ended(WriteOutcome::Unknown {
+                reason: format!("no end of the write within {deadline:?}"),
+            })
+        });
+        match written {
+            Written::Sent { settle } => {
+                let proof = Proof::of_write(Instant::now(), settle, job.verify_for);
+                self.settling.push((job, proof));
+            }
+            Written::Already { observed } => {
+                job.settle(WriteOutcome::Done { observed, verified: true, written: false });
+            }
+            Written::Ended(WriteOutcome::Unknown { reason }) => {
+                self.settle_later(job, Proof::of_doubt, reason)
+            }
+            Written::Ended(outcome) => job.settle(outcome),
+        }
+    }
+
+    fn settle_later(&mut self, job: Job, proof: fn(Instant, String, Duration) -> Proof, reason: String) {
+        let proof = proof(Instant::now(), reason, job.verify_for);
+        self.settling.push((job, proof));
+    }
+
+    /// `refresh` is a read out of turn; its proof is the reading itself.
+    async fn refresh(&mut self, job: Job) {
+        debug_assert_eq!(job.purpose, Purpose::Execute);
+        let outcome = match within(self.schedule.deadline, self.driver.read(&job.unit)).await {
+            Ok(readings) => match self.context.outlet.publish(readings).await {
+                Ok(()) => {
+                    WriteOutcome::Done { observed: Parameters::default(), verified: true, written: false }
+                }
+                Err(closed) => WriteOutcome::NotApplied { reason: closed.to_string() },
+            },
+            Err(fault) => WriteOutcome::NotApplied { reason: fault.to_string() },
+        };
+        job.settle(outcome);
+    }
+
+    /// Takes the look that is due, if one is.
+    async fn prove_one(&mut self) -> bool {
+        let now = Instant::now();
+        let Some(at) = self.settling.iter().position(|(_, proof)| proof.look_at <= now) else {
+            return false;
+        };
+        let deadline = self.schedule.deadline;
+        let seen = match timeout(deadline, self.driver.read_back(&self.settling[at].0)).await {
+            Ok(seen) => seen,
+            Err(_) => ReadBack::Failed(too_slow(deadline)),
+        };
+        if let Some(outcome) = self.settling[at].1.look(Instant::now(), seen) {
+            let (job, _) = self.settling.swap_remove(at);
+            job.settle(outcome);
+        }
+        true
+    }
+
+    /// Serves the unit whose turn is longest due.
+    async fn poll_one(&mut self) -> Result<(), AdapterError> {
+        let Some(at) = (0..self.members.len()).min_by_key(|at| self.members[*at].health.due) else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        if self.members[at].health.due > now {
+            return Ok(());
+        }
+        let unit = self.members[at].id.clone();
+        let deadline = self.schedule.deadline;
+        if self.members[at].health.needs_probe() {
+            match within(deadline, self.driver.probe(&unit)).await {
+                Ok(devices) => self.up(at, devices).await,
+                Err(fault) => self.down(at, &fault).await,
+            }
+            return Ok(());
+        }
+        match within(deadline, self.driver.read(&unit)).await {
+            Ok(readings) => {
+                self.members[at].health.answered(Instant::now());
+                self.context.outlet.publish(readings).await.map_err(|closed| AdapterError(closed.to_string()))
+            }
+            Err(fault) => {
+                self.down(at, &fault).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn up(&mut self, at: usize, devices: Vec<DeviceInfo>) {
+        let member = &mut self.members[at];
+        member.devices = devices.iter().map(|device| device.id.clone()).collect();
+        member.health.probed(Instant::now());
+        tracing::info!(unit = %member.id, devices = member.devices.len(), "unit answers");
+        for device in devices {
+            let id = device.id.clone();
+            self.context.outlet.announce(device).await;
+            self.context.outlet.availability(&id, Availability::Online).await;
+            self.context.outlet.problem(&id, None).await;
+        }
+    }
+
+    async fn down(&mut self, at: usize, fault: &Fault) {
+        let member = &mut self.members[at];
+        let problem = fault.problem();
+        if member.health.failed(Instant::now()) != Change::Down {
+            tracing::debug!(unit = %member.id, %problem, "unit gave no readings");
+            return;
+        }
+        tracing::warn!(unit = %member.id, %problem, "unit is set aside until it answers again");
+        for device in &member.devices {
+            self.context.outlet.availability(device, Availability::Offline).await;
+            self.context.outlet.problem(device, Some(problem.clone())).await;
+        }
+    }
+}
+
+fn too_slow(deadline: Duration) -> Fault {
+    Fault::Silent(Problem::new(
+        format!("The unit took longer than {deadline:?} for one turn"),
+        "Check its network, or raise its timeout",
+    ))
+}
+
+async fn within<T>(deadline: Duration, turn: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    timeout(deadline, turn).await.unwrap_or_else(|_| Err(too_slow(deadline)))
+}

@@ -1,0 +1,124 @@
+//! When a written command counts as proven, pure: the caller brings the clock and the reads.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{Parameters, Purpose, ReadBack, WriteOutcome};
+
+/// Pause between two looks at a device that still shows something else.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Equal readings that are needed before "not applied" is believed: dongles answer old values.
+const EQUAL_READINGS: u32 = 2;
+
+/// A command whose bytes may have left, on its way to the truth.
+pub(super) struct Proof {
+    /// Next fresh read.
+    pub look_at: Instant,
+    deadline: Instant,
+    /// Nobody knows whether the write was taken: no answer came, or the process died.
+    doubt: Option<String>,
+    last: Option<Parameters>,
+    equal: u32,
+}
+
+impl Proof {
+    pub fn of_write(now: Instant, settle: Duration, verify_for: Duration) -> Self {
+        let look_at = now + settle;
+        Self { look_at, deadline: look_at + verify_for, doubt: None, last: None, equal: 0 }
+    }
+
+    pub fn of_doubt(now: Instant, reason: String, verify_for: Duration) -> Self {
+        Self { look_at: now, deadline: now + verify_for, doubt: Some(reason), last: None, equal: 0 }
+    }
+
+    /// Takes one look; `Some` ends it.
+    pub fn look(&mut self, now: Instant, seen: ReadBack) -> Option<WriteOutcome> {
+        let late = now >= self.deadline;
+        self.look_at = now + LOOK_AGAIN;
+        match seen {
+            ReadBack::Applied { observed } => {
+                Some(WriteOutcome::Done { observed, verified: true, written: true })
+            }
+            ReadBack::Nothing => Some(self.without_proof("this command leaves nothing to read")),
+            ReadBack::Failed(fault) => {
+                late.then(|| self.without_proof(&format!("the read-back failed: {fault}")))
+            }
+            ReadBack::Different { requested, observed } => {
+                self.equal = if self.last.as_ref() == Some(&observed) { self.equal + 1 } else { 1 };
+                self.last = Some(observed.clone());
+                if !late || self.equal < EQUAL_READINGS {
+                    return None;
+                }
+                Some(match &self.doubt {
+                    Some(reason) => WriteOutcome::NotApplied {
+                        reason: format!("{reason}; fresh reads show that it was not applied"),
+                    },
+                    None => WriteOutcome::Mismatch { requested, observed },
+                })
+            }
+        }
+    }
+
+    /// The device accepted the write, or nobody knows: that decides when reading does not help.
+    fn without_proof(&self, why: &str) -> WriteOutcome {
+        match &self.doubt {
+            Some(reason) => WriteOutcome::Unknown { reason: format!("{reason}; {why}") },
+            None => WriteOutcome::Done { observed: Parameters::default(), verified: false, written: true },
+        }
+    }
+}
+
+/// The doubt that a job brings with it.
+pub(super) fn doubt_of(purpose: Purpose) -> Option<String> {
+    match purpose {
+        Purpose::Execute => None,
+        Purpose::ReadBack => Some("the gateway ended while the command was in flight".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fault, Problem, Value};
+
+    fn different(value: f64) -> ReadBack {
+        let mut observed = Parameters::default();
+        observed.0.insert("power".into(), Value::Number(value));
+        ReadBack::Different { requested: Parameters::default(), observed }
+    }
+
+    fn silent() -> ReadBack {
+        ReadBack::Failed(Fault::Silent(Problem::new("no answer", "wait")))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_value_is_not_believed_before_the_time_is_over_and_seen_twice() {
+        let start = Instant::now();
+        let mut proof = Proof::of_write(start, Duration::ZERO, Duration::from_secs(5));
+        assert_eq!(proof.look(start, different(1.0)), None);
+        assert_eq!(proof.look(start + Duration::from_secs(6), different(2.0)), None, "not equal yet");
+        let end = proof.look(start + Duration::from_secs(7), different(2.0));
+        assert!(matches!(end, Some(WriteOutcome::Mismatch { .. })), "{end:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn doubt_ends_as_not_applied_when_read_and_as_unknown_when_not() {
+        let start = Instant::now();
+        let late = start + Duration::from_secs(6);
+        let mut proof = Proof::of_doubt(start, "no answer".into(), Duration::from_secs(5));
+        assert_eq!(proof.look(start, different(1.0)), None);
+        assert!(matches!(proof.look(late, different(1.0)), Some(WriteOutcome::NotApplied { .. })));
+        let mut proof = Proof::of_doubt(start, "no answer".into(), Duration::from_secs(5));
+        assert_eq!(proof.look(start, silent()), None);
+        assert!(matches!(proof.look(late, silent()), Some(WriteOutcome::Unknown { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_accepted_write_that_cannot_be_read_is_done_but_not_verified() {
+        let start = Instant::now();
+        let mut proof = Proof::of_write(start, Duration::ZERO, Duration::from_secs(5));
+        let end = proof.look(start + Duration::from_secs(6), silent());
+        assert!(matches!(end, Some(WriteOutcome::Done { verified: false, written: true, .. })));
+    }
+}

@@ -1,0 +1,103 @@
+//! The easy tier: a driver speaks a protocol, [`crate::drive`] decides when.
+
+use std::{future::Future, time::Duration};
+
+use crate::{AdapterError, DeviceId, DeviceInfo, Job, Parameters, Problem, Reading, UnitId, WriteOutcome};
+
+/// One physical unit behind a connection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unit {
+    /// Its id.
+    pub id: UnitId,
+    /// The devices that it is known to be, for availability before it first answers.
+    pub devices: Vec<DeviceId>,
+    /// How often it is read.
+    pub interval: Duration,
+}
+
+/// Why a unit gave no readings.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Fault {
+    /// It did not answer, or the connection is gone. Counts towards quarantine.
+    #[error("{0}")]
+    Silent(Problem),
+    /// It answered, but not with values: busy, an exception, an answer that cannot be believed.
+    /// Counts towards quarantine as well, with its own words.
+    #[error("{0}")]
+    Answered(Problem),
+}
+
+impl Fault {
+    /// The words.
+    pub fn problem(&self) -> &Problem {
+        match self {
+            Self::Silent(problem) | Self::Answered(problem) => problem,
+        }
+    }
+}
+
+/// How a write went, before any read-back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// Accepted by the device; look from `settle` on.
+    Sent {
+        /// What the device needs before a fresh read means anything.
+        settle: Duration,
+    },
+    /// It is so already; nothing was sent.
+    Already {
+        /// Fresh values.
+        observed: Parameters,
+    },
+    /// It ended here.
+    Ended(WriteOutcome),
+}
+
+/// What a fresh read says about a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadBack {
+    /// As asked, within one step.
+    Applied {
+        /// Fresh values.
+        observed: Parameters,
+    },
+    /// Something else. `before` is true when it still shows what it showed before the write.
+    Different {
+        /// What was asked for, as the device would show it.
+        requested: Parameters,
+        /// Fresh values.
+        observed: Parameters,
+    },
+    /// This command leaves nothing to read.
+    Nothing,
+    /// The read itself failed.
+    Failed(Fault),
+}
+
+/// Speaks a protocol on one connection. Every method has its own deadlines, and may be dropped at
+/// any await: what was in flight then is thrown away with its connection.
+pub trait Driver: Send {
+    /// The units, known from the configuration.
+    fn units(&self) -> Vec<Unit>;
+
+    /// One cheap request, or the discovery where the unit is not known yet. Returns its devices.
+    ///
+    /// # Errors
+    /// [`Fault`] when it does not answer usefully.
+    fn probe(&mut self, unit: &UnitId) -> impl Future<Output = Result<Vec<DeviceInfo>, Fault>> + Send;
+
+    /// All points of all devices of the unit, of one instant.
+    ///
+    /// # Errors
+    /// [`Fault`] when it does not answer usefully; nothing is published then.
+    fn read(&mut self, unit: &UnitId) -> impl Future<Output = Result<Vec<Reading>, Fault>> + Send;
+
+    /// Sends the writes of a command.
+    fn write(&mut self, job: &Job) -> impl Future<Output = Written> + Send;
+
+    /// Reads fresh what the command was to change.
+    fn read_back(&mut self, job: &Job) -> impl Future<Output = ReadBack> + Send;
+
+    /// Closes the connection in good order; called once, at the end.
+    fn close(&mut self) -> impl Future<Output = Result<(), AdapterError>> + Send;
+}

@@ -1,0 +1,184 @@
+//! Device profiles: what a device model is, reads and takes, as data.
+//!
+//! One TOML file per model in `config/profiles`, compiled in. A profile with `discovery =
+//! "sunspec"` describes no registers: the device describes itself, and the profile holds what its
+//! description leaves open.
+
+mod command;
+mod point;
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use serde::Deserialize;
+
+pub use self::{
+    command::CommandTable,
+    point::{Function, Point, RegisterType, WordOrder},
+};
+use crate::{Capability, DeviceType, EnergyRole, Protocol, Span, Usage};
+
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
+
+/// What one device model is, reads and takes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The file's name without its ending.
+    #[serde(skip)]
+    pub name: String,
+    /// Who makes it.
+    pub manufacturer: String,
+    /// Which products it fits.
+    pub models: Vec<String>,
+    /// How it is reached.
+    pub protocol: Protocol,
+    /// What it is.
+    pub device_type: DeviceType,
+    /// Its role; what a meter measures can change it.
+    pub energy_role: EnergyRole,
+    /// What a meter of this kind measures unless the configuration says otherwise.
+    pub usage: Option<Usage>,
+    /// 1 to 3.
+    #[serde(default = "one")]
+    pub phases: u8,
+    /// Capabilities that no command implies.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
+    /// Does it describe itself?
+    pub discovery: Option<Discovery>,
+    /// What the link must respect.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Its points by name.
+    #[serde(default)]
+    pub points: BTreeMap<String, Point>,
+    /// Its commands by name.
+    #[serde(default)]
+    pub commands: BTreeMap<String, CommandTable>,
+    /// Makers whose devices differ from the standard that they describe themselves in.
+    #[serde(default)]
+    pub maker: Vec<Maker>,
+    /// Where the facts come from, and what is unverified.
+    pub sources: Vec<String>,
+}
+
+/// How a device describes itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Discovery {
+    /// By SunSpec models.
+    Sunspec,
+}
+
+/// What a link must respect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most registers in one request, up to 125.
+    pub block: u16,
+    /// Most unwanted registers between two wanted ones in one request.
+    pub gap: u16,
+    /// How long an answer may take.
+    pub timeout: Span,
+    /// Pause between two requests.
+    pub spacing: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { block: 125, gap: 16, timeout: Span(ms(2000)), spacing: Span(ms(0)) }
+    }
+}
+
+/// One maker's habits, matched against the manufacturer and model that a device reports.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maker {
+    /// Beginning of the reported manufacturer.
+    pub manufacturer: String,
+    /// Beginning of the reported model; empty fits all.
+    #[serde(default)]
+    pub model: String,
+    /// Does its meter report export as positive power?
+    #[serde(default)]
+    pub export_is_positive: bool,
+    /// Where that is known from.
+    pub source: String,
+}
+
+const fn one() -> u8 {
+    1
+}
+
+const fn ms(count: u64) -> std::time::Duration {
+    std::time::Duration::from_millis(count)
+}
+
+/// A profile's file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("profile {name}: {message}")]
+pub struct ProfileError {
+    /// The profile.
+    pub name: String,
+    /// What is wrong, with line and column where the parser knows them.
+    pub message: String,
+}
+
+impl Profile {
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// When the text is no profile.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ProfileError> {
+        let wrong = |message: String| ProfileError { name: name.to_owned(), message };
+        let profile: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        if profile.discovery.is_none() && profile.points.is_empty() {
+            return Err(wrong("it has neither points nor `discovery`".to_owned()));
+        }
+        if !(1..=125).contains(&profile.limits.block) {
+            return Err(wrong("limits.block must be 1 to 125".to_owned()));
+        }
+        Ok(Self { name: name.to_owned(), ..profile })
+    }
+
+    /// The maker's habits for a device, if any are known.
+    pub fn maker(&self, manufacturer: &str, model: &str) -> Option<&Maker> {
+        let fits =
+            |maker: &&Maker| manufacturer.starts_with(&maker.manufacturer) && model.starts_with(&maker.model);
+        self.maker.iter().find(fits)
+    }
+}
+
+static BUILTIN: LazyLock<BTreeMap<String, Profile>> = LazyLock::new(|| {
+    FILES
+        .iter()
+        .map(|(name, text)| {
+            let profile = Profile::parse(name, text).expect("the profiles that are compiled in are tested");
+            ((*name).to_owned(), profile)
+        })
+        .collect()
+});
+
+/// All profiles that are compiled in, by name.
+pub fn builtin() -> &'static BTreeMap<String, Profile> {
+    &BUILTIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_loads() {
+        for (name, text) in FILES {
+            Profile::parse(name, text).unwrap();
+        }
+        assert!(builtin().contains_key("sunspec") && builtin().contains_key("eastron-sdm630"));
+    }
+
+    #[test]
+    fn a_mistake_names_its_place() {
+        let error = Profile::parse("mine", "manufacturer = 'M'\nmodells = []\n").unwrap_err().to_string();
+        assert!(error.contains("mine") && error.contains("modells") && error.contains('2'), "{error}");
+    }
+}
