@@ -110,10 +110,12 @@ pub enum WriteOutcome {
         /// In words.
         reason: String,
     },
-    /// Certainly not applied (busy, no route); may be retried.
+    /// Certainly not applied (busy, no route, or fresh reads show the old values); may be retried.
     NotApplied {
         /// In words.
         reason: String,
+        /// Had bytes left? Then it is repeated only where that is harmless (`idempotent`).
+        sent: bool,
     },
     /// Bytes left and no proof came back.
     Unknown {

@@ -150,9 +150,9 @@ impl<D: Driver> Loop<D> {
                 Ok(()) => {
                     WriteOutcome::Done { observed: Parameters::default(), verified: true, written: false }
                 }
-                Err(closed) => WriteOutcome::NotApplied { reason: closed.to_string() },
+                Err(closed) => WriteOutcome::NotApplied { reason: closed.to_string(), sent: false },
             },
-            Err(fault) => WriteOutcome::NotApplied { reason: fault.to_string() },
+            Err(fault) => WriteOutcome::NotApplied { reason: fault.to_string(), sent: false },
         };
         job.settle(outcome);
     }

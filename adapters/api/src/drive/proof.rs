@@ -53,6 +53,7 @@ impl Proof {
                 Some(match &self.doubt {
                     Some(reason) => WriteOutcome::NotApplied {
                         reason: format!("{reason}; fresh reads show that it was not applied"),
+                        sent: true,
                     },
                     None => WriteOutcome::Mismatch { requested, observed },
                 })
