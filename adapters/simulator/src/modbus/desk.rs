@@ -1,0 +1,162 @@
+//! Answers one request: the devices behind a port, its dial and its record. The caller brings the
+//! clocks and does the I/O.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use super::{
+    frame::{self, Request},
+    reply::{Answer, Reply},
+};
+use crate::{
+    Exception, Fault, Table, Units, UnknownUnit, WriteSeen,
+    fault::{Asked, Dial, Kind},
+    record::Record,
+};
+
+/// A gateway says so when the unit behind it does not answer.
+const TARGET_SILENT: Exception = Exception::Other(11);
+
+/// The instant of a request on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub mono: Instant,
+    pub wall_ms: i64,
+}
+
+pub(crate) struct Desk {
+    units: Units,
+    pub dial: Dial,
+    pub record: Record,
+    /// Shown instead of what the device holds; until when, or for good.
+    shown: BTreeMap<(u8, u16), (u16, Option<Instant>)>,
+}
+
+impl Desk {
+    pub fn new(units: Units) -> Self {
+        Self { units, dial: Dial::default(), record: Record::default(), shown: BTreeMap::new() }
+    }
+
+    pub fn pin(&mut self, unit: u8, address: u16, values: &[u16]) {
+        self.shown.extend((address..=u16::MAX).zip(values).map(|(at, value)| ((unit, at), (*value, None))));
+    }
+
+    pub fn unpin_all(&mut self) {
+        self.shown.retain(|_, (_, until)| until.is_some());
+    }
+
+    pub fn peek(&mut self, unit: u8, table: Table, address: u16, count: u16) -> Result<Vec<u16>, Exception> {
+        self.units.devices.get_mut(&unit).ok_or(TARGET_SILENT)?.read(table, address, count)
+    }
+
+    /// What to do about a request, and how long to wait before.
+    pub(super) fn answer(&mut self, transaction: u16, unit: u8, pdu: &[u8], now: Now) -> (Duration, Reply) {
+        let answer = |pdu| Answer { transaction, unit, pdu };
+        let plain = |pdu| (Duration::ZERO, answer(pdu).reply());
+        let request = match frame::request(pdu) {
+            Ok(request) => request,
+            Err((function, exception)) => return plain(frame::refusal(function, exception)),
+        };
+        if !self.units.devices.contains_key(&unit) {
+            return match self.units.unknown {
+                UnknownUnit::Exception => plain(frame::refusal(request.function(), TARGET_SILENT)),
+                UnknownUnit::Silence => (Duration::ZERO, Reply::Nothing),
+            };
+        }
+        let faults = self.dial.take(asked(unit, &request));
+        let function = request.function();
+        let done = match request {
+            Request::Read { function, table, address, count } => self
+                .read(unit, table, address, count, &faults, now)
+                .map(|registers| frame::read_answer(function, &registers)),
+            Request::Write { function, address, values } => {
+                let write =
+                    WriteSeen { at_ms: now.wall_ms, unit, function, address, values, accepted: false };
+                self.write(write, &faults, now)
+            }
+        };
+        let pdu = done.unwrap_or_else(|exception| frame::refusal(function, exception));
+        let late = faults.iter().map(|fault| match fault {
+            Fault::Delay(delay) => *delay,
+            _ => Duration::ZERO,
+        });
+        (late.sum(), answer(pdu).damaged(&faults))
+    }
+
+    fn read(
+        &mut self,
+        unit: u8,
+        table: Table,
+        address: u16,
+        count: u16,
+        faults: &[Fault],
+        now: Now,
+    ) -> Result<Vec<u16>, Exception> {
+        if let Some(code) = refusal(faults) {
+            return Err(code);
+        }
+        let mut registers = self.peek(unit, table, address, count)?;
+        self.shown.retain(|_, (_, until)| until.is_none_or(|until| now.mono < until));
+        let range = (unit, address)..=(unit, address + (count - 1));
+        for (&(_, at), &(value, _)) in self.shown.range(range) {
+            registers[usize::from(at - address)] = value;
+        }
+        if faults.is_empty() {
+            self.record.served(now.wall_ms, unit, address, &registers);
+        }
+        Ok(registers)
+    }
+
+    fn write(&mut self, mut write: WriteSeen, faults: &[Fault], now: Now) -> Result<Vec<u8>, Exception> {
+        let (unit, address) = (write.unit, write.address);
+        let echo = frame::write_answer(write.function, address, &write.values);
+        let result = match refusal(faults) {
+            Some(code) => Err(code),
+            None if faults.iter().all(|fault| fault.lets_through()) => {
+                let old = self.peek(unit, Table::Holding, address, write.values.len() as u16);
+                let device = self.units.devices.get_mut(&unit).ok_or(TARGET_SILENT)?;
+                let result = device.write(address, &write.values);
+                write.accepted = result.is_ok();
+                if let (Ok(()), Ok(old)) = (&result, old) {
+                    self.hide(unit, address, &old, faults, now);
+                }
+                result
+            }
+            None => Ok(()),
+        };
+        self.record.wrote(write);
+        result.map(|()| echo)
+    }
+
+    /// Keeps showing the old values where a fault says so. What is shown already stays shown.
+    fn hide(&mut self, unit: u8, address: u16, old: &[u16], faults: &[Fault], now: Now) {
+        let stale = faults.iter().find_map(|fault| match fault {
+            Fault::Stale(stale) => Some(*stale),
+            _ => None,
+        });
+        let Some(until) = stale.map(|stale| now.mono + stale) else { return };
+        for (at, &value) in (address..=u16::MAX).zip(old) {
+            self.shown.entry((unit, at)).or_insert((value, Some(until)));
+        }
+    }
+}
+
+fn refusal(faults: &[Fault]) -> Option<Exception> {
+    faults.iter().find_map(|fault| match fault {
+        Fault::Exception(code) => Some(Exception::Other(*code)),
+        _ => None,
+    })
+}
+
+fn asked(unit: u8, request: &Request) -> Asked {
+    match request {
+        Request::Read { address, count, .. } => {
+            Asked { unit, kind: Kind::Read, address: *address, count: *count }
+        }
+        Request::Write { address, values, .. } => {
+            Asked { unit, kind: Kind::Write, address: *address, count: values.len() as u16 }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Who gives and who takes at one instant. Pure.
+
+use super::Controls;
+
+/// Powers at one instant, whole watts. `grid = load - pv - battery`, always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Flow {
+    /// What the sun offers.
+    pub sun: i64,
+    /// What the inverter takes of it.
+    pub pv: i64,
+    /// What the home draws.
+    pub load: i64,
+    /// Positive: discharging.
+    pub battery: i64,
+    /// Positive: importing.
+    pub grid: i64,
+}
+
+impl Flow {
+    /// The balance for this sun and load, when the battery can take `charge` and give `discharge`.
+    ///
+    /// The battery covers the difference of load and sun inside the window that the controls leave.
+    /// The output limit holds for the AC side: sun beyond it still charges the battery, the rest is
+    /// not harvested.
+    pub fn balance(sun: i64, load: i64, charge: i64, discharge: i64, controls: &Controls) -> Self {
+        if !controls.connected {
+            return Self { sun, pv: 0, load, battery: 0, grid: load };
+        }
+        let limit = controls.output_limit();
+        let (least, most) = controls.storage.window();
+        let wanted = (load.min(limit) - sun).min(most).max(least);
+        let from_sun_only = if controls.storage.grid_charge { wanted } else { wanted.max(-sun) };
+        let battery = from_sun_only.max(-charge).min(discharge).min(limit);
+        let pv = sun.min(limit - battery);
+        Self { sun, pv, load, battery, grid: load - pv - battery }
+    }
+}

@@ -1,0 +1,154 @@
+//! What the inverter was told, in the units of its registers, and what that means in watts.
+//!
+//! The meaning follows Fronius: both rates bound the battery's power, each only while its bit of
+//! the mode is set, and a negative rate moves the bound beyond zero, which forces the other direction.
+
+use super::{BATTERY_W, EMPTY_PERCENT, RATED_W};
+
+/// 100 % in the registers' hundredths of a percent.
+pub const WHOLE: u16 = 10_000;
+/// Mode bit: the charge rate holds.
+const LIMIT_CHARGE: u16 = 1;
+/// Mode bit: the discharge rate holds.
+const LIMIT_DISCHARGE: u16 = 2;
+
+/// All controls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Controls {
+    /// Connected to the grid?
+    pub connected: bool,
+    /// Greatest AC output as set, W.
+    pub max_output: u16,
+    /// The output limit.
+    pub limit: Limit,
+    /// The battery.
+    pub storage: Storage,
+}
+
+/// The output limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Hundredths of a percent of `max_output`.
+    pub percent: u16,
+    /// Does it hold?
+    pub enabled: bool,
+    /// Random delay, s. Kept, without effect.
+    pub window_s: u16,
+    /// Real seconds without a write after which it is disabled; 0 = never.
+    pub revert_s: u16,
+    /// Ramp, s. Kept, without effect.
+    pub ramp_s: u16,
+}
+
+/// The battery's controls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// Greatest charge power, W: what the rates are percentages of.
+    pub max_charge: u16,
+    /// Bit 0: the charge rate holds. Bit 1: the discharge rate holds. 0: automatic.
+    pub mode: u16,
+    /// Hundredths of a percent; negative forces charging.
+    pub discharge_rate: i16,
+    /// Hundredths of a percent; negative forces discharging.
+    pub charge_rate: i16,
+    /// Random delay, s. Kept, without effect.
+    pub window_s: u16,
+    /// Real seconds without a write after which it is automatic again; 0 = never.
+    pub revert_s: u16,
+    /// Ramp, s. Kept, without effect.
+    pub ramp_s: u16,
+    /// May it charge from the grid?
+    pub grid_charge: bool,
+    /// Content that stays in reserve, hundredths of a percent.
+    pub reserve: u16,
+}
+
+/// Which revert timers a write starts again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Touched {
+    /// That of the battery.
+    pub storage: bool,
+    /// That of the output limit.
+    pub limit: bool,
+}
+
+/// What the battery's controls amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatteryMode {
+    /// Covers the difference of load and sun.
+    Auto,
+    /// Does not discharge.
+    Hold,
+    /// Does not charge.
+    BlockCharge,
+    /// Must charge.
+    Charge,
+    /// Must discharge.
+    Discharge,
+    /// Automatic within narrower limits.
+    Limited,
+}
+
+impl Default for Controls {
+    fn default() -> Self {
+        let limit = Limit { percent: WHOLE, enabled: false, window_s: 0, revert_s: 0, ramp_s: 0 };
+        let storage = Storage {
+            max_charge: BATTERY_W,
+            mode: 0,
+            discharge_rate: WHOLE as i16,
+            charge_rate: WHOLE as i16,
+            window_s: 0,
+            revert_s: 0,
+            ramp_s: 0,
+            grid_charge: true,
+            reserve: (EMPTY_PERCENT * 100.0) as u16,
+        };
+        Self { connected: true, max_output: RATED_W, limit, storage }
+    }
+}
+
+impl Controls {
+    /// The greatest AC output now, W.
+    pub fn output_limit(&self) -> i64 {
+        let whole = i64::from(self.max_output);
+        if self.limit.enabled { whole * i64::from(self.limit.percent) / i64::from(WHOLE) } else { whole }
+    }
+}
+
+impl Storage {
+    /// Back to automatic, as after the revert time.
+    pub(super) fn revert(&mut self) {
+        self.mode = 0;
+        self.discharge_rate = WHOLE as i16;
+        self.charge_rate = WHOLE as i16;
+    }
+
+    /// Least and greatest battery power, W, positive = discharging. Where the two contradict each
+    /// other (least above greatest) the charge rate wins.
+    pub(super) fn window(&self) -> (i64, i64) {
+        let watts = |rate: i16| i64::from(self.max_charge) * i64::from(rate) / i64::from(WHOLE);
+        let charge = if self.mode & LIMIT_CHARGE != 0 { self.charge_rate } else { WHOLE as i16 };
+        let discharge = if self.mode & LIMIT_DISCHARGE != 0 { self.discharge_rate } else { WHOLE as i16 };
+        (-watts(charge), watts(discharge))
+    }
+
+    /// The content below which it does not discharge, %.
+    pub(super) fn floor_percent(&self) -> f64 {
+        (f64::from(self.reserve) / 100.0).max(EMPTY_PERCENT)
+    }
+
+    /// The controls in one word.
+    pub fn battery_mode(&self) -> BatteryMode {
+        let (least, most) = self.window();
+        let whole = i64::from(self.max_charge);
+        match (least, most) {
+            _ if self.mode & (LIMIT_CHARGE | LIMIT_DISCHARGE) == 0 => BatteryMode::Auto,
+            (least, _) if least > 0 => BatteryMode::Discharge,
+            (_, most) if most < 0 => BatteryMode::Charge,
+            (least, 0) if least < 0 => BatteryMode::Hold,
+            (0, most) if most > 0 => BatteryMode::BlockCharge,
+            (least, most) if least == -whole && most == whole => BatteryMode::Auto,
+            _ => BatteryMode::Limited,
+        }
+    }
+}
