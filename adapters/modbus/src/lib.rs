@@ -1,1 +1,61 @@
+//! The Modbus adapter: SunSpec hybrids and profiled register meters over TCP.
+//!
+//! One connection (`[modbus.<name>]`) is one [`adapter_api::Adapter`]: it reads its units one after
+//! the other, executes commands before reads, and rebuilds the connection after every answer that
+//! is late, missing or not for the request (tokio-modbus 0.17 would hand out wrong values then).
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `config` | the tables of the configuration, and what is wrong with them |
+//! | `units` | the same, resolved: which unit has which devices, with inherited keys |
+//! | `declare` | what is known about the devices before anything answers |
+//! | `plan` | points → requests, pure |
+//! | `codec` | registers ↔ values, pure |
+//! | `client` | the link: deadlines, checks, reconnects |
+//! | `reading` | values → readings: signs, magnitudes, quality |
+//! | `meter` | profiled register devices |
+//! | `sunspec` | devices that describe themselves by SunSpec models |
+//! | `driver` | the unit's turn: [`adapter_api::Driver`] on top of all this |
+//!
+//! It never decides when something is read or whether a command may run: that is `adapter_api::drive`
+//! and the gateway's admission.
 
+mod client;
+mod codec;
+mod config;
+mod declare;
+mod driver;
+mod meter;
+mod plan;
+mod reading;
+mod sunspec;
+#[cfg(test)]
+mod testing;
+mod units;
+
+use adapter_api::{Adapter, AdapterError, BoxFuture, Context, Schedule, drive};
+
+pub use self::{
+    config::{Device, Mistake, Settings},
+    declare::declare,
+};
+
+struct Modbus {
+    connection: String,
+    settings: Settings,
+}
+
+/// The adapter of one connection. `connection` is the name of its table.
+pub fn adapter(connection: &str, settings: &Settings) -> Box<dyn Adapter> {
+    Box::new(Modbus { connection: connection.to_owned(), settings: settings.clone() })
+}
+
+impl Adapter for Modbus {
+    fn run(self: Box<Self>, context: Context) -> BoxFuture<'static, Result<(), AdapterError>> {
+        Box::pin(async move {
+            let (clock, store) = (context.clock.clone(), context.store.clone());
+            let driver = driver::ModbusDriver::new(&self.connection, &self.settings, clock, store)?;
+            drive(driver, Schedule::default(), context).await
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! What is wrong with a connection's tables, in words that name the remedy. Pure.
+
+use std::collections::BTreeMap;
+
+use adapter_api::{
+    DeviceId, Protocol, Span,
+    profile::{Profile, builtin},
+};
+
+use super::{Address, Device, PARTS, Settings};
+
+/// One mistake in a connection's tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Dotted path below the connection, like `device.roof.profile`.
+    pub key: String,
+    /// What is wrong, and what is allowed or what to do.
+    pub message: String,
+}
+
+impl Settings {
+    /// Everything that is wrong, in the order of the keys; empty when it can be run.
+    pub fn check(&self) -> Vec<Mistake> {
+        let mut found = Found(Vec::new());
+        if let Err(message) = self.address.parse::<Address>() {
+            found.say("address", message);
+        }
+        found.above_zero("interval", Some(self.interval));
+        found.above_zero("connect_timeout", Some(self.connect_timeout));
+        found.above_zero("timeout", self.timeout);
+        if self.device.is_empty() {
+            found.say(
+                "device",
+                "the connection has no device: add a table `device.<id>` with `profile`".into(),
+            );
+        }
+        for (id, table) in &self.device {
+            self.check_device(id, table, &mut found);
+        }
+        self.check_units(&mut found);
+        found.0
+    }
+
+    fn check_device(&self, id: &str, table: &Device, found: &mut Found) {
+        let key = |name: &str| format!("device.{id}.{name}");
+        if let Err(error) = DeviceId::new(id) {
+            found.say(&format!("device.{id}"), error.to_string());
+        }
+        check_numbers(table, &key, found);
+        found.above_zero(&key("interval"), table.interval);
+        if table.name.as_ref().is_some_and(|name| !(1..=100).contains(&name.chars().count())) {
+            found.say(&key("name"), "a name has 1 to 100 characters".into());
+        }
+        if let Some(whole) = self.whole_of(id) {
+            if table.interval.is_some() {
+                let message =
+                    format!("a part is read together with its device: set `device.{whole}.interval`");
+                found.say(&key("interval"), message);
+            }
+            let profile = self.device[whole].profile.as_deref().and_then(|name| builtin().get(name));
+            if profile.is_some_and(|profile| profile.discovery.is_none()) {
+                let message = format!("`{whole}` is one device and has no parts: add `profile` and `unit`");
+                found.say(&key("profile"), message);
+            }
+            return;
+        }
+        if table.unit == Some(0) {
+            found.say(&key("unit"), "unit 0 is for broadcasts, which nobody answers: use 1 to 255".into());
+        }
+        match &table.profile {
+            None => {
+                let message = format!("`profile` is missing; known are {}", names(usable()));
+                found.say(&key("profile"), message);
+            }
+            Some(name) => match usable().find(|profile| profile.name == *name) {
+                None => found.say(&key("profile"), unknown(name)),
+                Some(profile) => self.check_parts(id, profile, found),
+            },
+        }
+    }
+
+    /// A device's parts take their names before any other device may.
+    fn check_parts(&self, id: &str, profile: &Profile, found: &mut Found) {
+        if profile.discovery.is_none() {
+            return;
+        }
+        for part in PARTS {
+            let name = format!("{id}-{part}");
+            if DeviceId::new(id).is_ok() && DeviceId::new(&name).is_err() {
+                found.say(&format!("device.{id}"), format!("too long: `{name}` must fit into 64 characters"));
+            }
+            if self.device.contains_key(&name) && self.whole_of(&name).is_none() {
+                let message = format!(
+                    "`{name}` is the name of a part of `{id}`: choose another name, or leave out `profile` and `unit` to set the part's keys"
+                );
+                found.say(&format!("device.{name}"), message);
+            }
+        }
+    }
+
+    fn check_units(&self, found: &mut Found) {
+        let mut taken: BTreeMap<u8, &str> = BTreeMap::new();
+        for (id, table) in self.device.iter().filter(|(id, _)| self.whole_of(id).is_none()) {
+            let unit = table.unit.unwrap_or(1);
+            match taken.get(&unit) {
+                Some(other) => {
+                    let message =
+                        format!("unit {unit} is `{other}` already: give each device its own `unit`");
+                    found.say(&format!("device.{id}.unit"), message);
+                }
+                None => {
+                    taken.insert(unit, id);
+                }
+            }
+        }
+    }
+}
+
+struct Found(Vec<Mistake>);
+
+impl Found {
+    fn say(&mut self, key: &str, message: String) {
+        self.0.push(Mistake { key: key.to_owned(), message });
+    }
+
+    fn above_zero(&mut self, key: &str, span: Option<Span>) {
+        if span.is_some_and(|span| span.0.is_zero()) {
+            self.say(key, "must be longer than 0, like \"5s\"".into());
+        }
+    }
+}
+
+fn check_numbers(table: &Device, key: &impl Fn(&str) -> String, found: &mut Found) {
+    let numbers = [
+        ("max_power", table.max_power, "W"),
+        ("charge_power", table.charge_power, "W"),
+        ("discharge_power", table.discharge_power, "W"),
+        ("capacity", table.capacity, "kWh"),
+    ];
+    for (name, value, unit) in numbers {
+        if value.is_some_and(|value| !(value.is_finite() && value > 0.0)) {
+            found.say(&key(name), format!("must be a number above 0, in {unit}"));
+        }
+    }
+    for (name, value) in [("max_import", table.max_import), ("max_export", table.max_export)] {
+        if value.is_some_and(|value| !(value.is_finite() && value >= 0.0)) {
+            found.say(&key(name), "must be a number from 0 on, in W".into());
+        }
+    }
+}
+
+fn usable() -> impl Iterator<Item = &'static Profile> {
+    builtin().values().filter(|profile| matches!(profile.protocol, Protocol::Modbus | Protocol::Sunspec))
+}
+
+fn names(profiles: impl Iterator<Item = &'static Profile>) -> String {
+    profiles.map(|profile| profile.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn unknown(name: &str) -> String {
+    let wanted = name.to_ascii_lowercase();
+    let close = |profile: &&Profile| {
+        let name = &profile.name;
+        name.contains(&wanted)
+            || wanted.contains(name.as_str())
+            || distance(name, &wanted) <= 1 + name.len() / 4
+    };
+    let (close, all) = (names(usable().filter(close)), names(usable()));
+    if close.is_empty() {
+        format!("there is no profile `{name}`; known are {all}")
+    } else {
+        format!("there is no profile `{name}`; did you mean {close}? Known are {all}")
+    }
+}
+
+/// How many letters must change to make one word the other.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.chars().enumerate() {
+            let change = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,81 @@
+//! `[modbus.<name>]`: the tables as they are written, and what is wrong with them. Pure; never
+//! opens a connection.
+
+mod address;
+mod check;
+
+use std::collections::BTreeMap;
+
+use adapter_api::Span;
+use serde::Deserialize;
+
+pub(crate) use self::address::Address;
+pub use self::check::Mistake;
+
+/// One connection.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// `tcp://host:port`; the port is 502 unless said.
+    pub address: String,
+    /// How often its units are read, 5 s unless said.
+    #[serde(default = "interval")]
+    pub interval: Span,
+    /// How long opening the connection may take, 3 s unless said.
+    #[serde(default = "connect_timeout")]
+    pub connect_timeout: Span,
+    /// How long an answer may take, instead of the profile's value.
+    pub timeout: Option<Span>,
+    /// Pause between opening the connection and the first request.
+    #[serde(default = "nothing")]
+    pub pause_after_connect: Span,
+    /// Pause between two requests; the profile's value counts where it is longer.
+    #[serde(default = "nothing")]
+    pub spacing: Span,
+    /// A connection that was idle for so long is not used again: some devices drop it without a word.
+    pub idle_close: Option<Span>,
+    /// Its devices by id.
+    #[serde(default)]
+    pub device: BTreeMap<String, Device>,
+}
+
+adapter_api::device_table! {
+    /// One device of a connection; or, without `profile` and `unit`, the keys of one part of a
+    /// device that turns out to be several (`roof-battery`, `roof-grid`).
+    Device {
+        /// The profile's name.
+        profile: Option<String>,
+        /// The Modbus unit id, 1 unless said.
+        unit: Option<u8>,
+    }
+}
+
+fn interval() -> Span {
+    Span(std::time::Duration::from_secs(5))
+}
+
+fn connect_timeout() -> Span {
+    Span(std::time::Duration::from_secs(3))
+}
+
+fn nothing() -> Span {
+    Span(std::time::Duration::ZERO)
+}
+
+impl Settings {
+    /// The table whose device this table describes a part of: `roof` for `roof-battery`.
+    pub(crate) fn whole_of(&self, id: &str) -> Option<&str> {
+        let table = self.device.get(id)?;
+        if table.profile.is_some() || table.unit.is_some() {
+            return None;
+        }
+        let whole = PARTS.iter().find_map(|part| id.strip_suffix(part)?.strip_suffix('-'))?;
+        self.device.get_key_value(whole).map(|(whole, _)| whole.as_str())
+    }
+}
+
+/// The parts that a device may have besides itself.
+pub(crate) const PARTS: [&str; 2] = ["battery", "grid"];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+use super::*;
+
+/// The tables of a test in short: the address, then `id key=value …` per line.
+fn settings(text: &str) -> Settings {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut toml = format!("address = {:?}\n", lines.next().unwrap());
+    for line in lines {
+        let mut words = line.split_whitespace();
+        toml += &format!("[device.{:?}]\n", words.next().unwrap());
+        for (key, value) in words.map(|word| word.split_once('=').unwrap()) {
+            toml += &match value.parse::<f64>() {
+                Ok(_) => format!("{key} = {value}\n"),
+                Err(_) => format!("{key} = {value:?}\n"),
+            };
+        }
+    }
+    toml::from_str(&toml).unwrap()
+}
+
+fn only(text: &str) -> Mistake {
+    let mut mistakes = settings(text).check();
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    mistakes.remove(0)
+}
+
+#[test]
+fn a_good_connection_has_no_mistake() {
+    let text = "tcp://192.168.1.50
+        roof profile=sunspec unit=1 charge_power=3000 max_export=0
+        roof-battery charge_power=2000
+        grid-meter profile=eastron-sdm630 unit=2";
+    assert_eq!(settings(text).check(), []);
+}
+
+#[test]
+fn an_address_has_a_scheme_a_host_and_a_port_of_502_unless_said() {
+    let good = |text: &str| text.parse::<Address>().unwrap();
+    assert_eq!(good("tcp://inverter.local"), Address { host: "inverter.local".into(), port: 502 });
+    assert_eq!(good("tcp://10.0.0.7:1502").port, 1502);
+    assert_eq!(good("tcp://[fe80::1]:502"), Address { host: "fe80::1".into(), port: 502 });
+    assert_eq!(good("tcp://[fe80::1]").to_string(), "tcp://[fe80::1]:502");
+    for wrong in
+        ["", "10.0.0.7", "tcp://", "tcp://x:0", "tcp://x:99999", "http://x", "tcp://x/y", "tcp://a b"]
+    {
+        assert!(wrong.parse::<Address>().unwrap_err().contains("tcp://host:port"), "{wrong}");
+    }
+    for serial in ["rtu:///dev/ttyUSB0?baud=9600", "rtu+tcp://10.0.0.7:23"] {
+        assert!(serial.parse::<Address>().unwrap_err().contains("serial links come later"), "{serial}");
+    }
+}
+
+#[test]
+fn a_wrong_address_is_named() {
+    let mistake = only("192.168.1.50\n roof profile=sunspec");
+    assert_eq!(mistake.key, "address");
+}
+
+#[test]
+fn an_unknown_profile_names_the_close_ones() {
+    let mistake = only("tcp://x\n meter profile=eastron-smd630");
+    assert_eq!(mistake.key, "device.meter.profile");
+    assert!(mistake.message.contains("did you mean eastron-sdm630?"), "{}", mistake.message);
+    let mistake = only("tcp://x\n meter profile=zzz");
+    assert!(
+        mistake.message.contains("known are") && mistake.message.contains("sunspec"),
+        "{}",
+        mistake.message
+    );
+}
+
+#[test]
+fn a_missing_profile_is_named_also_where_the_name_looks_like_a_part() {
+    assert_eq!(only("tcp://x\n roof unit=3").key, "device.roof.profile");
+    assert_eq!(only("tcp://x\n roof-battery").key, "device.roof-battery.profile");
+}
+
+#[test]
+fn unit_0_and_one_unit_for_two_devices_are_mistakes() {
+    assert_eq!(only("tcp://x\n roof profile=sunspec unit=0").key, "device.roof.unit");
+    let mistake = only("tcp://x\n a profile=sunspec\n b profile=eastron-sdm630 unit=1");
+    assert_eq!(mistake.key, "device.b.unit");
+    assert!(mistake.message.contains("`a`"), "{}", mistake.message);
+}
+
+#[test]
+fn powers_and_intervals_must_be_above_zero() {
+    assert_eq!(only("tcp://x\n roof profile=sunspec charge_power=0").key, "device.roof.charge_power");
+    assert_eq!(only("tcp://x\n roof profile=sunspec charge_power=nan").key, "device.roof.charge_power");
+    assert_eq!(only("tcp://x\n roof profile=sunspec max_export=-1").key, "device.roof.max_export");
+    assert_eq!(only("tcp://x\n roof profile=sunspec interval=0s").key, "device.roof.interval");
+    let mut zero = settings("tcp://x\n roof profile=sunspec");
+    zero.interval = nothing();
+    assert_eq!(zero.check()[0].key, "interval");
+}
+
+#[test]
+fn a_part_takes_no_interval_and_no_other_device_takes_its_name() {
+    assert_eq!(
+        only("tcp://x\n roof profile=sunspec\n roof-grid interval=1s").key,
+        "device.roof-grid.interval"
+    );
+    let mistake = only("tcp://x\n roof profile=sunspec\n roof-grid profile=eastron-sdm630 unit=2");
+    assert_eq!(mistake.key, "device.roof-grid");
+    let mistake = only("tcp://x\n meter profile=eastron-sdm630\n meter-grid name=x");
+    assert_eq!(mistake.key, "device.meter-grid.profile");
+}
+
+#[test]
+fn a_connection_without_devices_and_ids_with_blanks_are_mistakes() {
+    assert_eq!(only("tcp://x").key, "device");
+    let mut blank = settings("tcp://x\n roof profile=sunspec");
+    let table = blank.device.remove("roof").unwrap();
+    blank.device.insert("my roof".into(), table);
+    assert_eq!(blank.check()[0].key, "device.my roof");
+}
+
+#[test]
+fn defaults_are_those_of_the_page_and_an_unknown_key_is_an_error() {
+    let settings = settings("tcp://x\n roof profile=sunspec");
+    assert_eq!((settings.interval, settings.timeout, settings.idle_close), (interval(), None, None));
+    let wrong = toml::from_str::<Settings>("address = 'tcp://x'\n[device.roof]\nprofil = 'sunspec'");
+    assert!(wrong.unwrap_err().to_string().contains("profil"));
+}

@@ -1,0 +1,70 @@
+//! The whole driver against a device on a socket.
+
+mod commands;
+mod reads;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use adapter_api::{BoxFuture, Moment, Purpose, StoreError, StorePort, Value};
+
+use super::*;
+use crate::testing::{Peer, hybrid};
+
+const ROOF: &str = "[device.roof]\nprofile = 'sunspec'\ncharge_power = 3000\n";
+
+/// Notes in memory.
+#[derive(Clone, Default)]
+pub(super) struct Notes(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
+
+impl StorePort for Notes {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async move { Ok(self.0.lock().unwrap().get(key).cloned()) })
+    }
+
+    fn put<'a>(&'a self, key: &'a str, note: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut notes = self.0.lock().unwrap();
+            match note {
+                Some(note) => notes.insert(key.to_owned(), note),
+                None => notes.remove(key),
+            };
+            Ok(())
+        })
+    }
+}
+
+const NOW: Moment = Moment { wall_ms: 1_000, mono_ms: 1 };
+
+fn driver(peer: &Peer, devices: &str, notes: &Notes) -> ModbusDriver {
+    let clock = Clock::new("boot", || NOW);
+    ModbusDriver::new("home", &peer.settings(devices), clock, Store::new(notes.clone())).unwrap()
+}
+
+/// The hybrid at 40000 on unit 1.
+async fn home() -> Peer {
+    let peer = Peer::start().await;
+    peer.holding(1, 40_000, &hybrid::home_map());
+    peer
+}
+
+fn unit() -> UnitId {
+    UnitId::from("home/1")
+}
+
+fn job<const N: usize>(device: &str, command: &str, parameters: [(&str, Value); N]) -> Job {
+    let parameters = Parameters(parameters.map(|(name, value)| (Arc::from(name), value)).into());
+    let device = DeviceId::new(device).unwrap();
+    Job::new(
+        1,
+        device,
+        unit(),
+        Arc::from(command),
+        parameters,
+        Purpose::Execute,
+        std::time::Duration::ZERO,
+        drop,
+    )
+}

@@ -1,0 +1,137 @@
+//! The devices of a unit: what they are called, what they are and what they take. Pure.
+
+use adapter_api::{Capability, CommandSpec, DeviceInfo, DeviceType, EnergyRole, Usage};
+
+use super::{discovery::Common, known::Known, models::Model};
+use crate::{
+    declare::with_commands,
+    reading::role_of,
+    units::{Part, UnitConfig},
+};
+
+const BATTERY: &str = "battery";
+/// The profile's name for the device itself.
+const ITSELF: &str = "";
+
+/// Before it answers: the device itself, and the parts that have a table.
+pub(crate) fn declared(unit: &UnitConfig) -> Vec<DeviceInfo> {
+    let limits = Limits::of(unit, None);
+    let itself = with_commands(
+        unit.describe(&unit.main),
+        Capability::EnergyMeter,
+        commands(unit, ITSELF, |_| unit.main.keys.max_power),
+    );
+    let battery = || battery(unit, limits, commands(unit, BATTERY, |_| limits.greatest()));
+    let parts = [
+        (&unit.main, Some(itself)),
+        (&unit.battery, unit.battery.has_table.then(battery)),
+        (&unit.grid, unit.grid.has_table.then(|| meter(unit, &unit.grid))),
+    ];
+    parts.into_iter().filter(|(part, _)| part.enabled()).filter_map(|(_, info)| info).collect()
+}
+
+/// After its discovery.
+pub(crate) fn found(unit: &UnitConfig, known: &Known) -> Vec<DeviceInfo> {
+    let mut devices = Vec::new();
+    if let Some(common) = &known.inverter {
+        devices.push((&unit.main, signed(inverter(unit, known), common)));
+        if known.battery {
+            let limits = Limits::of(unit, known.ratings.battery);
+            let takes = known.at(Model::Storage).map(|_| commands(unit, BATTERY, |_| limits.greatest()));
+            let mut info = battery(unit, limits, takes.unwrap_or_default());
+            info.max_power = info.max_power.or(known.ratings.battery);
+            info.capacity = info.capacity.or(known.ratings.capacity);
+            info.phases = known.phases(Model::Inverter);
+            // The battery does not say who made it; it has no number of its own either.
+            let anonymous = Common { serial: String::new(), firmware: String::new(), ..common.clone() };
+            devices.push((&unit.battery, signed(info, &anonymous)));
+        }
+    }
+    if let Some(common) = &known.meter {
+        let part = meter_part(unit, known);
+        let mut info = meter(unit, part);
+        info.phases = known.phases(Model::Meter);
+        devices.push((part, signed(info, common)));
+    }
+    devices.into_iter().filter(|(part, _)| part.enabled()).map(|(_, info)| info).collect()
+}
+
+/// A unit that is a meter alone is its device itself.
+pub(crate) fn meter_part<'u>(unit: &'u UnitConfig, known: &Known) -> &'u Part {
+    if known.inverter.is_some() { &unit.grid } else { &unit.main }
+}
+
+/// What a meter of this unit measures.
+pub(crate) fn usage(part: &Part) -> Usage {
+    part.keys.usage.unwrap_or(Usage::Grid)
+}
+
+fn inverter(unit: &UnitConfig, known: &Known) -> DeviceInfo {
+    let mut info = unit.describe(&unit.main);
+    info.max_power = info.max_power.or(known.ratings.power);
+    info.phases = known.phases(Model::Inverter);
+    let takes = known.at(Model::Immediate).map(|_| commands(unit, ITSELF, |_| known.ratings.limit_base));
+    with_commands(info, Capability::EnergyMeter, takes.unwrap_or_default())
+}
+
+fn battery(unit: &UnitConfig, limits: Limits, takes: Vec<CommandSpec>) -> DeviceInfo {
+    let keys = &unit.battery.keys;
+    let mut info = unit.describe(&unit.battery);
+    info.device_type = keys.device_type.unwrap_or(DeviceType::BatteryPack);
+    info.role = keys.energy_role.unwrap_or(EnergyRole::Storage);
+    info.max_power = info.max_power.or(limits.greatest());
+    info.capacity = keys.capacity;
+    with_commands(info, Capability::EnergyStorage, takes)
+}
+
+fn meter(unit: &UnitConfig, part: &Part) -> DeviceInfo {
+    let mut info = unit.describe(part);
+    let usage = usage(part);
+    info.device_type = part.keys.device_type.unwrap_or(DeviceType::EnergyMeter);
+    info.role = part.keys.energy_role.unwrap_or(role_of(usage));
+    info.usage = Some(usage);
+    with_commands(info, Capability::EnergyMeter, Vec::new())
+}
+
+/// With who it says it is.
+fn signed(mut info: DeviceInfo, common: &Common) -> DeviceInfo {
+    let said = |text: &String| (!text.is_empty()).then(|| text.clone());
+    info.manufacturer = said(&common.manufacturer).unwrap_or(info.manufacturer);
+    info.model = said(&common.model).unwrap_or(info.model);
+    info.serial = said(&common.serial);
+    info.firmware = said(&common.firmware);
+    info
+}
+
+fn commands(unit: &UnitConfig, part: &str, max: impl Fn(&str) -> Option<f64>) -> Vec<CommandSpec> {
+    let own = unit.profile.commands.iter().filter(|(_, table)| table.part == part);
+    own.map(|(name, table)| table.spec(name, &max)).collect()
+}
+
+/// How far a battery may be driven, W: the configuration's keys, and the device's own rating.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Limits {
+    pub charge: Option<f64>,
+    pub discharge: Option<f64>,
+    pub rated: Option<f64>,
+}
+
+impl Limits {
+    pub fn of(unit: &UnitConfig, rated: Option<f64>) -> Self {
+        let keys = &unit.battery.keys;
+        Self { charge: keys.charge_power, discharge: keys.discharge_power, rated }
+    }
+
+    /// The most in either direction.
+    fn greatest(self) -> Option<f64> {
+        let within = |key: Option<f64>| match (key, self.rated) {
+            (Some(key), Some(rated)) => Some(key.min(rated)),
+            (key, rated) => key.or(rated),
+        };
+        match (within(self.charge), within(self.discharge)) {
+            (Some(charge), Some(discharge)) => Some(charge.max(discharge)),
+            // Without a rating, a key for one direction says nothing about the other.
+            _ => None,
+        }
+    }
+}

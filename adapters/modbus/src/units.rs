@@ -1,0 +1,125 @@
+//! The configuration, resolved: which physical unit has which devices, with what they inherit and
+//! what the profile says. Pure; trusts that `Settings::check` found nothing.
+
+use std::time::Duration;
+
+use adapter_api::{
+    DeviceId, DeviceInfo, DeviceSettings, UnitId,
+    profile::{Discovery, Profile, builtin},
+};
+
+use crate::{
+    client::Pace,
+    config::{Device, PARTS, Settings},
+};
+
+/// One physical unit.
+#[derive(Debug, Clone)]
+pub(crate) struct UnitConfig {
+    /// `<connection>/<unit>`.
+    pub id: UnitId,
+    /// Its Modbus unit id.
+    pub address: u8,
+    pub profile: &'static Profile,
+    pub interval: Duration,
+    /// What the link must respect.
+    pub pace: Pace,
+    /// The device whose table names the unit.
+    pub main: Part,
+    /// Its battery, should it have one.
+    pub battery: Part,
+    /// Its grid meter, should it have one.
+    pub grid: Part,
+}
+
+/// One device of a unit, as configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub id: DeviceId,
+    pub name: String,
+    /// Its keys with what it inherits.
+    pub keys: DeviceSettings,
+    /// Has it a table of its own?
+    pub has_table: bool,
+}
+
+impl Part {
+    pub fn enabled(&self) -> bool {
+        self.keys.enabled.unwrap_or(true)
+    }
+}
+
+impl UnitConfig {
+    /// Main device, battery, grid meter.
+    pub fn parts(&self) -> [&Part; 3] {
+        [&self.main, &self.battery, &self.grid]
+    }
+
+    /// What a description of one of its devices has in common with the others.
+    pub fn describe(&self, part: &Part) -> DeviceInfo {
+        let (profile, keys) = (self.profile, &part.keys);
+        DeviceInfo {
+            id: part.id.clone(),
+            unit: self.id.clone(),
+            name: part.name.clone(),
+            device_type: keys.device_type.unwrap_or(profile.device_type),
+            protocol: profile.protocol,
+            role: keys.energy_role.unwrap_or(profile.energy_role),
+            usage: None,
+            profile: profile.name.clone(),
+            manufacturer: profile.manufacturer.clone(),
+            model: profile.models.first().cloned().unwrap_or_default(),
+            serial: None,
+            firmware: None,
+            max_power: keys.max_power,
+            capacity: None,
+            phases: profile.phases,
+            room: keys.room.clone(),
+            location: keys.location.clone(),
+            capabilities: Vec::new(),
+            commands: Vec::new(),
+            control: keys.control.unwrap_or(false),
+            interval: self.interval,
+        }
+    }
+}
+
+/// The units of a connection that have at least one enabled device.
+pub(crate) fn resolve(connection: &str, settings: &Settings) -> Vec<UnitConfig> {
+    let own = settings.device.iter().filter(|(id, _)| settings.whole_of(id).is_none());
+    own.filter_map(|(id, table)| unit(connection, settings, id, table)).collect()
+}
+
+fn unit(connection: &str, settings: &Settings, id: &str, table: &Device) -> Option<UnitConfig> {
+    let profile = builtin().get(table.profile.as_deref()?)?;
+    let address = table.unit.unwrap_or(1);
+    let keys = table.common();
+    let name = keys.name.clone().unwrap_or_else(|| id.to_owned());
+    let main = Part { id: DeviceId::new(id).ok()?, name, keys, has_table: true };
+    let [battery, grid] = PARTS;
+    let (battery, grid) = (part(settings, &main, battery)?, part(settings, &main, grid)?);
+    let spacing = settings.spacing.0.max(profile.limits.spacing.0);
+    let unit = UnitConfig {
+        id: UnitId::from(format!("{connection}/{address}")),
+        address,
+        profile,
+        interval: main.keys.interval.unwrap_or(settings.interval).0,
+        pace: Pace { timeout: settings.timeout.unwrap_or(profile.limits.timeout).0, spacing },
+        main,
+        battery,
+        grid,
+    };
+    let parts = unit.profile.discovery == Some(Discovery::Sunspec);
+    let alive = unit.main.enabled() || parts && unit.parts().iter().any(|part| part.enabled());
+    alive.then_some(unit)
+}
+
+fn part(settings: &Settings, main: &Part, part: &str) -> Option<Part> {
+    let id = main.id.part(part).ok()?;
+    let table = settings.device.get(id.as_str()).filter(|_| settings.whole_of(id.as_str()).is_some());
+    let own = table.map(Device::common).unwrap_or_default();
+    let name = own.name.clone().unwrap_or_else(|| format!("{} {part}", main.name));
+    // A part is another kind of device: what it is and how strong it is are its own.
+    let under = DeviceSettings { device_type: None, energy_role: None, max_power: None, ..main.keys.clone() };
+    Some(Part { id, name, keys: own.over(&under), has_table: table.is_some() })
+}
