@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use adapter_api::{
+    Availability, Capability, CapabilityInfo, CommandSpec, DeviceInfo, DeviceType, EnergyRole, Outcome,
+    ParameterKind, ParameterSpec, Problem, Protocol, UnitId, Usage,
+};
+
+use super::*;
+use crate::journal::{CommandFilter, DeviceRow, Reply};
+
+fn ended(mut row: CommandRow) -> CommandRow {
+    row.status = CommandStatus::Completed;
+    row.outcome = Some(Outcome::Done);
+    row.completed_at = Some(START + 500);
+    row.observed = Some(Parameters(BTreeMap::from([("power".into(), Value::Number(-1999.5))])));
+    row.requested = Some(Parameters::default());
+    row.error = Some(("mismatch".to_owned(), "it shows something else".to_owned()));
+    row.verified = Some(true);
+    row.written = Some(false);
+    row
+}
+
+#[tokio::test]
+async fn a_command_is_kept_whole_through_its_life() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    let reader = journal.reader();
+    let mut row = command("a");
+    row.reply = Some(Reply { topic: "answers".to_owned(), correlation: Some(vec![0, 255]) });
+    row.redelivery = Some("session:7:hash".to_owned());
+    let row = journal.insert_command(row).await.unwrap();
+    assert_eq!(reader.command_by_id("a").await.unwrap(), Some(row.clone()));
+    let row = ended(row);
+    journal.update_command(row.clone()).await.unwrap();
+    assert_eq!(reader.command(row.number).await.unwrap(), Some(row.clone()));
+    assert_eq!(reader.command_by_redelivery("session:7:hash", START).await.unwrap(), Some(row));
+    assert_eq!(reader.command_by_redelivery("session:7:hash", START + 1).await.unwrap(), None);
+    let unknown = CommandRow { number: 99, ..command("b") };
+    assert!(matches!(journal.update_command(unknown).await, Err(JournalError::NoSuchCommand(99))));
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_change_of_a_command_has_a_growing_revision() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    let reader = journal.reader();
+    let first = journal.insert_command(command("a")).await.unwrap();
+    let second = journal.insert_command(command("b")).await.unwrap();
+    journal.update_command(ended(first.clone())).await.unwrap();
+    let changed = reader.commands_changed_after(0, 10).await.unwrap();
+    let ids = |changed: &[(u64, CommandRow)]| {
+        changed.iter().map(|(rev, row)| (*rev, row.id.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&changed), [(2, "b".to_owned()), (3, "a".to_owned())]);
+    journal.close().await.unwrap();
+    let (journal, _) = home.open();
+    journal.update_command(ended(second)).await.unwrap();
+    let changed = journal.reader().commands_changed_after(3, 10).await.unwrap();
+    assert_eq!(ids(&changed), [(4, "b".to_owned())]);
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn results_stay_untold_until_the_broker_has_them() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    let waiting = journal.insert_command(command("waiting")).await.unwrap();
+    let first = journal.insert_command(ended(command("first"))).await.unwrap();
+    let second = journal.insert_command(ended(command("second"))).await.unwrap();
+    let untold = journal.reader().untold(10).await.unwrap();
+    assert_eq!(untold, [first.clone(), second.clone()]);
+    journal.command_told(first.number).await.unwrap();
+    // Lazy: the next commit takes it along.
+    journal.update_command(waiting).await.unwrap();
+    assert_eq!(journal.reader().untold(10).await.unwrap(), [second]);
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn commands_that_were_not_ended_are_found_at_start() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    journal.insert_command(command("waiting")).await.unwrap();
+    let executing = CommandRow { status: CommandStatus::Executing, ..command("executing") };
+    journal.insert_command(executing).await.unwrap();
+    journal.insert_command(ended(command("ended"))).await.unwrap();
+    drop(journal);
+    let (journal, recovery) = home.open();
+    let ids = |rows: &[CommandRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&recovery.in_flight), ["executing"]);
+    assert_eq!(ids(&recovery.waiting), ["waiting"]);
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn commands_are_found_by_every_part_of_a_filter() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    for (id, batch, at) in [("a", None, 0), ("b", Some("batch"), 1), ("c", Some("batch"), 2)] {
+        let row = CommandRow { batch_id: batch.map(str::to_owned), accepted_at: START + at, ..command(id) };
+        journal.insert_command(row).await.unwrap();
+    }
+    let reader = journal.reader();
+    let all = CommandFilter { limit: 10, ..CommandFilter::default() };
+    let cases = [
+        (all.clone(), "cba"),
+        (CommandFilter { limit: 2, ..all.clone() }, "cb"),
+        (CommandFilter { batch_id: Some("batch".to_owned()), ..all.clone() }, "cb"),
+        (CommandFilter { since: Some(START + 2), ..all.clone() }, "c"),
+        (CommandFilter { status: Some(CommandStatus::Completed), ..all.clone() }, ""),
+        (CommandFilter { source: Some(CommandSource::Automation), ..all.clone() }, "cba"),
+        (CommandFilter { owner: Some("nobody".to_owned()), ..all.clone() }, ""),
+        (CommandFilter { correlation_id: Some("corr".to_owned()), ..all.clone() }, "cba"),
+        (CommandFilter { device: DeviceId::new("other").ok(), ..all.clone() }, ""),
+    ];
+    for (filter, expected) in cases {
+        let found = reader.commands(filter.clone()).await.unwrap();
+        let ids: String = found.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, expected, "{filter:?}");
+    }
+    journal.close().await.unwrap();
+}
+
+fn device() -> DeviceRow {
+    let number = ParameterKind::Number { min: 0.0, max: f64::INFINITY, step: 0.1, unit: "W".into() };
+    let parameter = |name: &str, kind| ParameterSpec { name: name.into(), kind, required: true };
+    DeviceRow {
+        info: DeviceInfo {
+            id: DeviceId::new("roof").unwrap(),
+            unit: UnitId::from("roof/1"),
+            name: "Dach".to_owned(),
+            device_type: DeviceType::SolarInverter,
+            protocol: Protocol::Sunspec,
+            role: EnergyRole::Producer,
+            usage: Some(Usage::Pv),
+            profile: "sunspec".to_owned(),
+            manufacturer: "Maker".to_owned(),
+            model: "X 5".to_owned(),
+            serial: Some("123".to_owned()),
+            firmware: None,
+            max_power: Some(5000.0),
+            capacity: None,
+            phases: 3,
+            room: None,
+            location: Some("roof".to_owned()),
+            capabilities: vec![CapabilityInfo {
+                kind: Capability::PowerControl,
+                commands: vec!["set_power_limit".into()],
+                range: Some((0.0, 5000.0, 1.0)),
+            }],
+            commands: vec![CommandSpec {
+                name: "set_power_limit".into(),
+                parameters: vec![
+                    parameter("power", number),
+                    parameter("enabled", ParameterKind::Bool),
+                    parameter("mode", ParameterKind::Word(vec!["auto".into(), "hold".into()])),
+                ],
+                exactly_one: vec!["power".into(), "enabled".into()],
+                group: Some("limit".into()),
+                idempotent: true,
+                harmless: false,
+                capability: Capability::PowerControl,
+                verify_for: Duration::from_millis(5500),
+            }],
+            control: true,
+            interval: Duration::from_secs(5),
+        },
+        adapter: "modbus.roof".to_owned(),
+        availability: Some(Availability::Offline),
+        problem: Some(Problem::new("it does not answer", "check the cable")),
+        seen_at: Some(START),
+    }
+}
+
+#[tokio::test]
+async fn devices_are_known_after_a_restart() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    journal.save_device(DeviceRow { problem: None, ..device() }).await.unwrap();
+    journal.save_device(device()).await.unwrap();
+    assert_eq!(journal.reader().devices().await.unwrap(), [device()]);
+    drop(journal);
+    let (journal, recovery) = home.open();
+    assert_eq!(recovery.devices, [device()]);
+    journal.close().await.unwrap();
+}

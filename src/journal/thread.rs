@@ -1,0 +1,274 @@
+//! The journal's thread: takes what comes in through the channels, commits when it is due, and
+//! keeps house in between. Everything that it decides is in [`super::group`], [`super::writer`] and
+//! [`super::tidy`].
+//!
+//! When all handles are gone without `close`, it ends as a crash would: what is not committed is in
+//! the pending file and is replayed at the next start.
+
+use std::{
+    fs::File,
+    time::{Duration, Instant},
+};
+
+use adapter_api::Reading;
+use crossbeam_channel::{Receiver, never, select};
+use tokio::sync::oneshot;
+
+use super::{
+    JournalError,
+    compact::Compactor,
+    group::BATCH_MAX,
+    hour_of,
+    mail::{Ask, Control, Letter, Publish},
+    record::Stored,
+    tidy::{self, Rules},
+    writer::Writer,
+};
+
+/// How often it looks for what can be deleted and for hours that are over.
+const TIDY: Duration = Duration::from_secs(60);
+/// Between two steps of deleting, so that commands get in between.
+const TIDY_STEP: Duration = Duration::from_millis(100);
+/// Hours of readings that age may delete within one hour. A clock that is wrong for a while then
+/// costs a day of the oldest readings at most, not all of them.
+const AGED_PER_HOUR: u32 = 24;
+
+/// Told what was taken, after it is safe from a crash.
+pub(super) type Taken = Box<dyn FnMut(&[Stored]) + Send>;
+
+pub(super) struct Thread {
+    pub writer: Writer,
+    pub readings: Receiver<Publish>,
+    pub control: Receiver<Letter>,
+    pub chunks: Receiver<Ask>,
+    pub compactor: Compactor,
+    pub taken: Taken,
+    pub rules: Rules,
+    /// Held as long as the database is open.
+    pub lock: File,
+    pub house: House,
+    /// Those who wait for the commit of what they handed over.
+    pub waiting: Vec<oneshot::Sender<()>>,
+}
+
+/// When to keep house.
+pub(super) struct House {
+    tidy_at: Instant,
+    aged: u32,
+    aged_since: Instant,
+    /// Readings are being dropped that MongoDB does not have.
+    dropping: bool,
+}
+
+impl House {
+    pub fn new(now: Instant) -> Self {
+        Self { tidy_at: now, aged: 0, aged_since: now, dropping: false }
+    }
+}
+
+enum Event {
+    Readings(Publish),
+    Letter(Letter),
+    Chunks(Ask),
+    CompactorGone,
+    Due,
+    Abandoned,
+}
+
+/// What one turn of the loop took out of the channels.
+#[derive(Default)]
+struct Round {
+    readings: Vec<Reading>,
+    durable: usize,
+    waiting: Vec<oneshot::Sender<()>>,
+    asks: Vec<Ask>,
+    heartbeats: Vec<oneshot::Sender<super::Health>>,
+    close: Option<oneshot::Sender<Result<(), JournalError>>>,
+}
+
+impl Thread {
+    pub fn run(mut self) {
+        let no_readings = never();
+        loop {
+            let readings = if self.writer.full() { &no_readings } else { &self.readings };
+            let due = self.writer.due_at().map_or(self.house.tidy_at, |due| due.min(self.house.tidy_at));
+            let event = select! {
+                recv(self.control) -> letter => letter.map_or(Event::Abandoned, Event::Letter),
+                recv(readings) -> publish => publish.map_or(Event::Abandoned, Event::Readings),
+                recv(self.chunks) -> ask => ask.map_or(Event::CompactorGone, Event::Chunks),
+                default(due.saturating_duration_since(Instant::now())) => Event::Due,
+            };
+            let mut round = Round::default();
+            match event {
+                Event::Readings(publish) => round.add(publish),
+                Event::Letter(letter) => self.open(letter, &mut round),
+                Event::Chunks(ask) => round.asks.push(ask),
+                // It panicked, and said so: batches stay batches until the next start.
+                Event::CompactorGone => self.chunks = never(),
+                Event::Due => {}
+                Event::Abandoned => return,
+            }
+            self.gather(&mut round);
+            let close = self.work(round);
+            if let Some(close) = close {
+                return self.close(close);
+            }
+            self.tidy(Instant::now());
+        }
+    }
+
+    /// Takes along what is there already: one append and one commit serve them all.
+    fn gather(&mut self, round: &mut Round) {
+        while let Ok(letter) = self.control.try_recv() {
+            self.open(letter, round);
+        }
+        // While commits fail, one message at a time: what is held must not pass its bound by much.
+        while round.readings.len() < BATCH_MAX && !self.writer.is_failing() {
+            let Ok(publish) = self.readings.try_recv() else { break };
+            round.add(publish);
+        }
+    }
+
+    fn open(&mut self, letter: Letter, round: &mut Round) {
+        drop(letter.permit);
+        match letter.control {
+            Control::Write(ask) => round.asks.push(ask),
+            Control::Told(number) => self.writer.told(number),
+            Control::Cursor(name, value) => self.writer.cursor(name, value),
+            Control::Uplink(on) => self.rules.uplink = on,
+            Control::Heartbeat(answer) => round.heartbeats.push(answer),
+            Control::Close(answer) => round.close = Some(answer),
+            #[cfg(test)]
+            Control::Sql(sql, done) => {
+                self.writer.db.execute_batch(&sql).expect("the test's SQL runs");
+                let _gone = done.send(());
+            }
+        }
+    }
+
+    /// Does what came; returns who asked for the end.
+    fn work(&mut self, round: Round) -> Option<oneshot::Sender<Result<(), JournalError>>> {
+        self.take(round.readings, round.durable, round.waiting);
+        let due = self.writer.due_at().is_some_and(|due| due <= Instant::now());
+        if due || !round.asks.is_empty() {
+            self.commit(round.asks);
+        }
+        for heartbeat in round.heartbeats {
+            let _gone = heartbeat.send(self.writer.health());
+        }
+        round.close
+    }
+
+    fn take(&mut self, readings: Vec<Reading>, durable: usize, waiting: Vec<oneshot::Sender<()>>) {
+        if readings.is_empty() {
+            return;
+        }
+        if self.writer.hour_is_over() {
+            self.commit(Vec::new());
+        }
+        self.writer.take(readings, durable, &mut *self.taken);
+        self.waiting.extend(waiting);
+    }
+
+    fn commit(&mut self, asks: Vec<Ask>) {
+        let writes: Vec<_> = asks.iter().map(|ask| &ask.write).collect();
+        match self.writer.commit(&writes) {
+            Ok(results) => {
+                for (ask, result) in asks.into_iter().zip(results) {
+                    let _gone = ask.answer.send(result);
+                }
+                for committed in self.waiting.drain(..) {
+                    let _gone = committed.send(());
+                }
+            }
+            Err(error) => {
+                for ask in asks {
+                    let _gone = ask.answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Commits all, marks the end as an ordered one, and empties the write-ahead log.
+    fn close(mut self, answer: oneshot::Sender<Result<(), JournalError>>) {
+        while let Ok(publish) = self.readings.try_recv() {
+            let mut round = Round::default();
+            round.add(publish);
+            self.take(round.readings, round.durable, round.waiting);
+        }
+        self.commit(Vec::new());
+        // A second commit: the snapshot of the latest readings holds what is committed before it.
+        self.writer.mark_clean(true);
+        let closed = self.writer.commit(&[]).map(drop);
+        let checkpoint = self.writer.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = checkpoint {
+            tracing::warn!(%error, "the write-ahead log stays; the next start reads it");
+        }
+        // First the rows that are on their way, then the compactor, which waits to hand them over;
+        // the lock goes last.
+        let Self { writer, compactor, chunks, lock, .. } = self;
+        drop(chunks);
+        drop(compactor);
+        drop(writer);
+        drop(lock);
+        let _gone = answer.send(closed);
+    }
+
+    fn tidy(&mut self, now: Instant) {
+        if now < self.house.tidy_at {
+            return;
+        }
+        self.house.tidy_at = now + TIDY;
+        let wall = self.writer.clock.now().wall_ms;
+        self.compactor.wake(hour_of(wall));
+        match self.tidy_step(wall, now) {
+            Ok(true) => self.house.tidy_at = now + TIDY_STEP,
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "keeping house failed; it is tried again"),
+        }
+    }
+
+    /// Deletes a little. True when there is more.
+    fn tidy_step(&mut self, wall: i64, now: Instant) -> rusqlite::Result<bool> {
+        let rules = self.rules;
+        let house = &mut self.house;
+        let mut again = tidy::forget_delivered(&mut self.writer.db, rules.uplink)?;
+        if now.duration_since(house.aged_since) >= Duration::from_secs(3600) {
+            (house.aged, house.aged_since) = (0, now);
+        }
+        let may_age = house.aged < AGED_PER_HOUR;
+        let retention_ms = if may_age { rules.retention_ms } else { i64::MAX };
+        let pruned = tidy::prune(&mut self.writer.db, Rules { retention_ms, ..rules }, wall)?;
+        house.aged += u32::from(pruned.aged);
+        again |= pruned.again;
+        if pruned.undelivered > 0 && !house.dropping {
+            tracing::error!(
+                readings = pruned.undelivered,
+                "readings that MongoDB does not have are dropped, oldest first: bring the database back or raise `[journal] max_size`"
+            );
+        }
+        if house.dropping && pruned == tidy::Pruned::default() {
+            tracing::info!("no more readings are dropped before MongoDB has them");
+        }
+        house.dropping = pruned.undelivered > 0 || (house.dropping && pruned.again);
+        if may_age {
+            again |= super::command_table::prune(
+                &self.writer.db,
+                wall.saturating_sub(rules.retention_ms),
+                self.writer.rev,
+            )? == super::command_table::PRUNED_MAX;
+        }
+        Ok(again)
+    }
+}
+
+impl Round {
+    fn add(&mut self, publish: Publish) {
+        drop(publish.permit);
+        if let Some(committed) = publish.committed {
+            self.durable += publish.readings.len();
+            self.waiting.push(committed);
+        }
+        self.readings.extend(publish.readings);
+    }
+}

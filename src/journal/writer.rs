@@ -1,0 +1,293 @@
+//! Takes readings, numbers them, and commits. Owns the database's only writing connection, the
+//! pending file and all state that a commit moves on. Knows no channel and no thread.
+
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use adapter_api::{Clock, DeviceId, Reading};
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{
+    JournalError, command_table,
+    energy::{Meter, Traits},
+    group::{BATCH_MAX, Group},
+    hour_of,
+    latest::{self, Latest},
+    mail::{Health, Write},
+    payload,
+    pending::Pending,
+    record::Stored,
+    schema,
+    write::{apply, insert_batch},
+};
+
+/// Readings that may be held while commits fail, in bytes of the pending file; in memory they take
+/// some ten times that. Above it no more are taken, and adapters wait.
+const HELD_MAX: usize = 4 << 20;
+/// A failing commit is tried again after this time.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A reading that waits for its commit.
+pub(super) struct Held {
+    pub stored: Stored,
+    pub boot: Arc<str>,
+    /// Of its arrival: a batch does not span two.
+    pub hour: i64,
+}
+
+impl Held {
+    /// May the next one be in the same batch? A batch's numbers have no gap.
+    fn goes_with(&self, next: &Self) -> bool {
+        self.boot == next.boot && self.hour == next.hour && self.stored.number + 1 == next.stored.number
+    }
+}
+
+impl Borrow<Stored> for Held {
+    fn borrow(&self) -> &Stored {
+        &self.stored
+    }
+}
+
+pub(super) struct Writer {
+    pub path: PathBuf,
+    pub db: Connection,
+    pub pending: Pending,
+    pub clock: Clock,
+    pub group_time: Duration,
+    pub next: u64,
+    pub rev: u64,
+    pub held: Vec<Held>,
+    pub latest: Latest,
+    boot: Arc<str>,
+    group: Group,
+    held_bytes: usize,
+    traits: HashMap<DeviceId, Traits>,
+    meters: HashMap<DeviceId, Meter>,
+    told: BTreeSet<u64>,
+    cursors: BTreeMap<String, u64>,
+    clean: Option<bool>,
+    /// Why commits fail, and when the next one is tried.
+    failing: Option<(JournalError, Instant)>,
+    /// The pending file does not take what is appended.
+    unsecured: bool,
+    committed_at: Option<i64>,
+}
+
+impl Writer {
+    pub fn new(
+        path: PathBuf,
+        db: Connection,
+        pending: Pending,
+        clock: Clock,
+        group_time: Duration,
+    ) -> Result<Self, JournalError> {
+        let wrong = |error| JournalError::sqlite(&path, error);
+        let next = schema::next_number(&db).map_err(wrong)?;
+        let rev = schema::last_rev(&db).map_err(wrong)?;
+        let boot = Arc::from(clock.boot());
+        Ok(Self {
+            path,
+            db,
+            pending,
+            clock,
+            group_time,
+            next,
+            rev,
+            held: Vec::new(),
+            latest: Latest::new(),
+            boot,
+            group: Group::default(),
+            held_bytes: 0,
+            traits: HashMap::new(),
+            meters: HashMap::new(),
+            told: BTreeSet::new(),
+            cursors: BTreeMap::new(),
+            clean: None,
+            failing: None,
+            unsecured: false,
+            committed_at: None,
+        })
+    }
+
+    /// Numbers readings, gives them their energy and secures them against a crash.
+    pub fn take(&mut self, readings: Vec<Reading>, durable: usize, taken: &mut dyn FnMut(&[Stored])) {
+        let hour = hour_of(self.clock.now().wall_ms);
+        let count = readings.len();
+        let stored: Vec<Stored> = readings.into_iter().map(|reading| self.number(reading)).collect();
+        let record = payload::content(&stored);
+        self.held_bytes += record.len();
+        self.secure(&record);
+        taken(&stored);
+        let boot = &self.boot;
+        self.held.extend(stored.into_iter().map(|stored| Held { stored, boot: boot.clone(), hour }));
+        self.group.add(Instant::now(), count, durable);
+    }
+
+    fn number(&mut self, reading: Reading) -> Stored {
+        let meter = match self.meters.get_mut(&reading.device) {
+            Some(meter) => meter,
+            None => {
+                let latest = self.latest.get(&reading.device);
+                let meter = latest.map_or_else(Meter::default, |(latest, boot)| {
+                    Meter::recovered(latest, *boot == self.boot)
+                });
+                self.meters.entry(reading.device.clone()).or_insert(meter)
+            }
+        };
+        let traits = self.traits.get(&reading.device).copied().unwrap_or_default();
+        let energy = meter.take(traits, &reading);
+        let number = self.next;
+        self.next += 1;
+        Stored { number, reading, energy }
+    }
+
+    fn secure(&mut self, record: &[u8]) {
+        match self.pending.append(&self.boot, record) {
+            Ok(()) if self.unsecured => {
+                self.unsecured = false;
+                tracing::info!("the pending file takes readings again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                if !self.unsecured {
+                    tracing::error!(%error, "the pending file cannot be written; every reading is committed at once. Free room in the runtime folder");
+                }
+                self.unsecured = true;
+            }
+        }
+    }
+
+    /// What decides how a device's readings count.
+    pub fn know(&mut self, device: &DeviceId, traits: Traits) {
+        self.traits.insert(device.clone(), traits);
+    }
+
+    /// The broker has this result; written with the next commit.
+    pub fn told(&mut self, number: u64) {
+        self.told.insert(number);
+        self.group.add_lazy(Instant::now());
+    }
+
+    /// A cursor moved; written with the next commit.
+    pub fn cursor(&mut self, name: String, value: u64) {
+        self.cursors.insert(name, value);
+        self.group.add_lazy(Instant::now());
+    }
+
+    /// Whether the end is an ordered one; written with the next commit.
+    pub fn mark_clean(&mut self, clean: bool) {
+        self.clean = Some(clean);
+        self.group.add_lazy(Instant::now());
+    }
+
+    /// When the next commit is due.
+    pub fn due_at(&self) -> Option<Instant> {
+        if let Some((_, retry_at)) = &self.failing {
+            return Some(*retry_at);
+        }
+        if self.full() || (self.unsecured && !self.held.is_empty()) {
+            return Some(Instant::now());
+        }
+        self.group.due_at(self.group_time)
+    }
+
+    /// What is held is of another hour than what comes now. While commits fail it has to wait.
+    pub fn hour_is_over(&self) -> bool {
+        let hour = hour_of(self.clock.now().wall_ms);
+        self.failing.is_none() && self.held.last().is_some_and(|held| held.hour != hour)
+    }
+
+    /// No more readings may be taken until a commit works.
+    pub fn full(&self) -> bool {
+        self.held_bytes >= HELD_MAX
+    }
+
+    /// Commits fail at present.
+    pub fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
+    pub fn health(&self) -> Health {
+        Health {
+            held: self.held.len() as u64,
+            failing: self.failing.as_ref().map(|(error, _)| error.to_string()),
+            committed_at: self.committed_at,
+        }
+    }
+
+    /// Commits these writes and everything that waits. Each write has its own result; an error
+    /// means that nothing at all was written. Readings are kept then, the writes are not.
+    pub fn commit(&mut self, writes: &[&Write]) -> Result<Vec<Result<u64, JournalError>>, JournalError> {
+        match self.try_commit(writes) {
+            Ok((results, rev)) => {
+                self.rev = rev;
+                self.committed();
+                for write in writes {
+                    if let Write::Device(device) = write {
+                        self.know(&device.info.id, Traits::of(&device.info));
+                    }
+                }
+                Ok(results)
+            }
+            Err(error) => {
+                let error = JournalError::sqlite(&self.path, error);
+                if self.failing.is_none() {
+                    tracing::error!(%error, source = ?std::error::Error::source(&error), "the journal cannot commit; readings are kept in memory and it is tried again each second");
+                }
+                self.failing = Some((error.clone(), Instant::now() + RETRY));
+                Err(error)
+            }
+        }
+    }
+
+    fn try_commit(&mut self, writes: &[&Write]) -> rusqlite::Result<(Vec<Result<u64, JournalError>>, u64)> {
+        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for run in self.held.chunk_by(Held::goes_with) {
+            run.chunks(BATCH_MAX).try_for_each(|batch| insert_batch(&transaction, batch))?;
+        }
+        for number in &self.told {
+            command_table::told(&transaction, *number)?;
+        }
+        for (name, value) in &self.cursors {
+            schema::put_meta(&transaction, &format!("cursor:{name}"), &(*value as i64))?;
+        }
+        if let Some(clean) = self.clean {
+            schema::put_meta(&transaction, "clean", &clean)?;
+        }
+        if self.clean == Some(true) || writes.iter().any(|write| matches!(write, Write::ChunkedTo(_))) {
+            let next = self.held.first().map_or(self.next, |held| held.stored.number);
+            latest::save(&transaction, &self.latest, &self.boot, next)?;
+        }
+        let mut rev = self.rev;
+        let results = writes
+            .iter()
+            .map(|write| apply(&transaction, write, &mut rev))
+            .collect::<rusqlite::Result<_>>()?;
+        transaction.commit()?;
+        Ok((results, rev))
+    }
+
+    fn committed(&mut self) {
+        for held in self.held.drain(..) {
+            self.latest.insert(held.stored.reading.device.clone(), (held.stored, held.boot));
+        }
+        self.held_bytes = 0;
+        self.group.clear();
+        self.told.clear();
+        self.cursors.clear();
+        self.clean = None;
+        self.committed_at = Some(self.clock.now().wall_ms);
+        if let Err(error) = self.pending.clear() {
+            // Nothing is wrong yet: what is committed is skipped when the file is read.
+            tracing::warn!(%error, "the pending file could not be emptied");
+        }
+        if self.failing.take().is_some() {
+            tracing::info!("the journal commits again; nothing was lost");
+        }
+    }
+}
