@@ -1,0 +1,178 @@
+//! The registry: which devices there are, whether they answer, and what is wrong with them in
+//! words. Fed by the configuration and by the adapters; kept in the journal, so that a device is
+//! known before it answers. Decides nothing about commands.
+
+mod notes;
+mod outlet;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use adapter_api::{Availability, Clock, DeviceId, DeviceInfo, Problem};
+use tokio::sync::watch;
+
+pub use self::{notes::Notes, outlet::DevicesOutlet};
+use crate::journal::{DeviceRow, Journal};
+
+/// A handle to the registry.
+#[derive(Clone)]
+pub struct Devices {
+    rows: Arc<RwLock<BTreeMap<DeviceId, DeviceRow>>>,
+    version: Arc<watch::Sender<u64>>,
+    journal: Journal,
+    clock: Clock,
+}
+
+impl Devices {
+    /// An empty registry; [`Self::configure`] fills it.
+    pub fn new(journal: Journal, clock: Clock) -> Self {
+        Self { rows: Arc::default(), version: Arc::new(watch::Sender::new(0)), journal, clock }
+    }
+
+    /// Takes one adapter's configured devices in, with what the journal remembers of them and of
+    /// their discovered parts. What the adapter had before and has no more is left out.
+    pub async fn configure(&self, adapter: &str, declared: Vec<DeviceInfo>, remembered: &[DeviceRow]) {
+        let belongs = |row: &DeviceRow, info: &DeviceInfo| {
+            let rest = row.info.id.as_str().strip_prefix(info.id.as_str());
+            row.info.unit == info.unit && rest.is_some_and(|part| part.is_empty() || part.starts_with('-'))
+        };
+        let known =
+            |row: &&DeviceRow| row.adapter == adapter && declared.iter().any(|info| belongs(row, info));
+        let mut rows: BTreeMap<DeviceId, DeviceRow> = remembered
+            .iter()
+            .filter(known)
+            .map(|row| {
+                // Whether it answers now is not known yet; commands for it wait until it does.
+                (row.info.id.clone(), DeviceRow { availability: None, problem: None, ..row.clone() })
+            })
+            .collect();
+        for info in declared {
+            let info = match rows.remove(&info.id) {
+                Some(row) if row.info.profile == info.profile => configured_over(row.info, info),
+                _ => info,
+            };
+            let row = DeviceRow {
+                adapter: adapter.to_owned(),
+                availability: None,
+                problem: None,
+                seen_at: None,
+                info,
+            };
+            rows.insert(row.info.id.clone(), row);
+        }
+        {
+            let mut held = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+            held.retain(|_, row| row.adapter != adapter);
+            held.extend(rows.clone());
+        }
+        self.version.send_modify(|version| *version += 1);
+        for row in rows.into_values() {
+            self.save(row).await;
+        }
+    }
+
+    /// Leaves out what an adapter had: it is no longer configured.
+    pub fn remove_adapter(&self, adapter: &str) {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner).retain(|_, row| row.adapter != adapter);
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// One device.
+    pub fn get(&self, id: &str) -> Option<DeviceRow> {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// All devices, by id.
+    pub fn all(&self) -> Vec<DeviceRow> {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Does it answer?
+    pub fn is_online(&self, id: &str) -> bool {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        rows.get(id).is_some_and(|row| row.availability == Some(Availability::Online))
+    }
+
+    /// Changes whenever a device does.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    async fn announce(&self, adapter: &str, info: DeviceInfo) {
+        let id = info.id.clone();
+        self.change(&id, |row| {
+            let mut row = row.cloned().unwrap_or_else(|| DeviceRow {
+                info: info.clone(),
+                adapter: adapter.to_owned(),
+                availability: None,
+                problem: None,
+                seen_at: None,
+            });
+            row.info = info;
+            row.adapter = adapter.to_owned();
+            Some(row)
+        })
+        .await;
+    }
+
+    async fn availability(&self, id: &DeviceId, state: Availability) {
+        let now = self.clock.now().wall_ms;
+        self.change(id, |row| {
+            let mut row = row?.clone();
+            row.availability = Some(state);
+            if state == Availability::Online {
+                row.seen_at = Some(now);
+            }
+            Some(row)
+        })
+        .await;
+    }
+
+    async fn problem(&self, id: &DeviceId, problem: Option<Problem>) {
+        self.change(id, |row| Some(DeviceRow { problem, ..row?.clone() })).await;
+    }
+
+    /// Applies a change and keeps it when it is one.
+    async fn change(&self, id: &DeviceId, change: impl FnOnce(Option<&DeviceRow>) -> Option<DeviceRow>) {
+        let changed = {
+            let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+            let old = rows.get(id);
+            match change(old) {
+                Some(new) if old != Some(&new) => {
+                    rows.insert(id.clone(), new.clone());
+                    Some(new)
+                }
+                _ => None,
+            }
+        };
+        if let Some(row) = changed {
+            self.version.send_modify(|version| *version += 1);
+            self.save(row).await;
+        }
+    }
+
+    async fn save(&self, row: DeviceRow) {
+        let id = row.info.id.clone();
+        if let Err(error) = self.journal.save_device(row).await {
+            // The registry in memory is right; the journal tells the condition itself, once.
+            tracing::debug!(device = %id, %error, "device is not kept in the journal");
+        }
+    }
+}
+
+/// What the device told about itself, under what the configuration says now.
+fn configured_over(told: DeviceInfo, now: DeviceInfo) -> DeviceInfo {
+    DeviceInfo {
+        id: now.id,
+        unit: now.unit,
+        name: now.name,
+        room: now.room,
+        location: now.location,
+        usage: now.usage,
+        control: now.control,
+        interval: now.interval,
+        ..told
+    }
+}
