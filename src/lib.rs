@@ -1,1 +1,68 @@
+//! Maestro Gateway: the architecture.
+//!
+//! One process on a home gateway. It reads inverters, batteries and meters, keeps every reading and
+//! every command on its own disk, copies them to MongoDB, and executes commands from automations
+//! with an answer that is always true.
+//!
+//! ```text
+//! READINGS  device ─▶ adapter ─▶ outlet ─▶ journal thread ─▶ pending file (tmpfs) ─▶ group commit ─▶ SQLite ─▶ uplink ─▶ MongoDB
+//!                        ▲                     │ └─▶ live ─▶ MQTT states, API
+//!                        └── back-pressure ────┘
+//! COMMANDS  MQTT │ HTTP │ CLI ─▶ admission ─▶ journal commit ─▶ "accepted" ─▶ queue
+//!           ─▶ an adapter pulls ─▶ "executing" committed ─▶ write, settle, fresh read-back ─▶ outcome
+//!           ─▶ journal commit ─▶ result to the asker, MongoDB
+//! ```
+//!
+//! # Map, in reading order
+//! * `adapters/api` (crate `adapter_api`): the contract, the data model's words, profiles as data.
+//! * `adapters/modbus`: Modbus TCP, SunSpec and register profiles. `adapters/simulator`: the other
+//!   end of the wire, for the demo, training and tests; it never shares code with the adapter.
+//! * [`config`]: the whole file as types, with findings that name file, line, key and remedy.
+//! * [`catalog`]: the list of adapters; a new protocol adds its lines there.
+//! * [`supervisor`]: workers, restarts, the ordered stop. [`clock`]: the system's clocks.
+//! * [`journal`]: the one durable store on this machine; an OS thread that owns SQLite.
+//! * [`live`]: the latest value of every point. [`devices`]: the registry.
+//! * [`command`]: admission, the queue, the dispatcher, the port that adapters pull from.
+//! * [`mongo`]: what lies in MongoDB. [`uplink`]: journal → MongoDB.
+//! * [`mqtt_api`], [`http`], [`cli`]: the doors. [`broker`]: an MQTT broker for homes without one.
+//! * [`health`]: systemd and its watchdog.
+//! * [`app`]: builds and wires all of it; the only file that wires.
+//!
+//! # Invariants
+//! 1. Nothing on this machine waits for MongoDB or asks it in order to work.
+//! 2. A reading that was taken is in the pending file before it is shown anywhere.
+//! 3. A command is on disk before it is accepted, `executing` is on disk before an adapter has it,
+//!    a result is on disk before it is told.
+//! 4. At most one command is in an adapter's hands per physical unit, and a job that is dropped
+//!    settles as unknown: no command is ever forgotten.
+//! 5. Energy increments are computed once, in journal order, and stored with the reading; a resend
+//!    repeats them under the same `_id`.
+//! 6. Every channel is bounded by a named constant; one task or thread owns each piece of state.
+//! 7. Who may import whom is a test (`tests/it/architecture.rs`).
+//!
+//! # What the dependencies are for
+//! anyhow: errors of the command line and the wiring · axum: HTTP on the Unix socket · backon:
+//! backoff · clap: arguments · crc32fast: checksums of the pending file · crossbeam-channel: the way
+//! into the journal's thread · figment: layers of configuration · futures-util: streams of the
+//! MongoDB driver · jiff: time and time zones · mongodb: the copy · reqwest: the client commands'
+//! HTTP · rmqtt: the embedded broker · rumqttc: the MQTT client · rusqlite: the journal · rustix: the
+//! clocks · rustls: the one TLS stack · sd-notify: systemd · serde, serde_json, toml, toml_edit:
+//! configuration and messages · thiserror: errors · tokio, tokio-util: the runtime · tracing,
+//! tracing-subscriber: logs · uuid: ids · zstd: compressed batches.
 
+pub mod app;
+pub mod broker;
+pub mod catalog;
+pub mod cli;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod devices;
+pub mod health;
+pub mod http;
+pub mod journal;
+pub mod live;
+pub mod mongo;
+pub mod mqtt_api;
+pub mod supervisor;
+pub mod uplink;

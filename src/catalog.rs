@@ -1,0 +1,59 @@
+//! The list of adapters: one field and one factory each. A new protocol adds its three lines here.
+
+use std::collections::BTreeMap;
+
+use adapter_api::{Adapter, DeviceInfo};
+use serde::Deserialize;
+
+/// Every adapter's connections, by protocol and name.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct Adapters {
+    /// `[modbus.<connection>]`.
+    #[serde(default)]
+    pub modbus: BTreeMap<String, adapter_modbus::Settings>,
+}
+
+/// One configured connection: one adapter, one worker.
+pub struct Connection {
+    /// Its worker's name and its table's path, like `modbus.roof`.
+    pub name: String,
+    /// The devices that it is known to have before anything answers.
+    pub devices: Vec<DeviceInfo>,
+    /// Ids of meters that the configuration itself says measure the grid.
+    pub configured_grid: Vec<String>,
+    /// Key below the table, and what is wrong there.
+    pub mistakes: Vec<(String, String)>,
+    /// Makes the adapter, again at each restart.
+    pub build: Box<dyn Fn() -> Box<dyn Adapter> + Send + Sync>,
+}
+
+impl Adapters {
+    /// Sections that belong to adapters.
+    pub const KEYS: &'static [&'static str] = &["modbus"];
+
+    /// All connections.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.modbus.iter().map(|(name, settings)| modbus(name, settings)).collect()
+    }
+
+    /// Is a connection as it was?
+    pub fn same(&self, other: &Self, connection: &str) -> bool {
+        match connection.split_once('.') {
+            Some(("modbus", name)) => self.modbus.get(name) == other.modbus.get(name),
+            _ => false,
+        }
+    }
+}
+
+fn modbus(name: &str, settings: &adapter_modbus::Settings) -> Connection {
+    let mistakes = settings.check().into_iter().map(|mistake| (mistake.key, mistake.message)).collect();
+    let grid = settings.device.iter().filter(|(_, device)| device.usage == Some(adapter_api::Usage::Grid));
+    let (connection, owned) = (name.to_owned(), settings.clone());
+    Connection {
+        name: format!("modbus.{name}"),
+        devices: adapter_modbus::declare(name, settings),
+        configured_grid: grid.map(|(id, _)| id.clone()).collect(),
+        mistakes,
+        build: Box::new(move || adapter_modbus::adapter(&connection, &owned)),
+    }
+}

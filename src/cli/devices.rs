@@ -1,0 +1,78 @@
+//! `maestro devices [id]`.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::{client::Client, say, say_json, table::table};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// One device's id; all of them unless said.
+    device: Option<String>,
+}
+
+pub async fn run(client: &Client, arguments: &Arguments, json: bool) -> anyhow::Result<ExitCode> {
+    let path = arguments.device.as_ref().map_or("/v1/devices".to_owned(), |id| format!("/v1/devices/{id}"));
+    let body = client.get(&path).await?.body()?;
+    match (&arguments.device, json) {
+        (_, true) => say_json(&body),
+        (None, false) => list(&body),
+        (Some(_), false) => one(&body),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or("-")
+}
+
+fn list(body: &Value) {
+    let devices = body["devices"].as_array().map_or(&[][..], Vec::as_slice);
+    let rows: Vec<_> = devices
+        .iter()
+        .map(|device| {
+            let power = device["latest"]["points"]["activePower"].as_f64();
+            vec![
+                text(device, "id").to_owned(),
+                text(device, "name").to_owned(),
+                text(device, "type").to_owned(),
+                text(device, "availability").to_owned(),
+                power.map_or("-".to_owned(), |watts| format!("{watts:.0} W")),
+                if device["control"] == true { "yes" } else { "no" }.to_owned(),
+                text(device, "problem").to_owned(),
+            ]
+        })
+        .collect();
+    say(&table(&["DEVICE", "NAME", "TYPE", "STATE", "POWER", "CONTROL", "PROBLEM"], &rows));
+}
+
+fn one(device: &Value) {
+    let product = format!("{} {}", text(device, "manufacturer"), text(device, "model"));
+    say(&format!("{}  {} ({product})", text(device, "id"), text(device, "name")));
+    say(&format!("state    {}", text(device, "availability")));
+    if let Some(problem) = device["problem"].as_str() {
+        say(&format!("problem  {problem}"));
+    }
+    say(&format!("profile  {}, adapter {}", text(device, "profile"), text(device, "adapter")));
+    let latest = &device["latest"];
+    if let Some(points) = latest["points"].as_object() {
+        say(&format!("reading  {} ({})", text(latest, "timestamp"), text(latest, "quality")));
+        let rows: Vec<_> = points.iter().map(|(name, value)| vec![name.clone(), shown(value)]).collect();
+        say(&table(&["POINT", "VALUE"], &rows));
+    }
+    let commands = device["commands"].as_array().map_or(&[][..], Vec::as_slice);
+    if device["control"] != true {
+        say("commands refresh only: control = true is not set for this device");
+    }
+    for command in commands {
+        let parameters = command["parameters"].as_object().map(|parameters| {
+            parameters.iter().map(|(name, allowed)| format!("{name}={allowed}")).collect::<Vec<_>>().join(" ")
+        });
+        say(&format!("command  {} {}", text(command, "command"), parameters.unwrap_or_default()));
+    }
+}
+
+pub(super) fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

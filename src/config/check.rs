@@ -1,0 +1,119 @@
+//! What is wrong or doubtful in a configuration that can be read. Pure.
+
+use std::collections::BTreeMap;
+
+use adapter_api::Usage;
+
+use super::{Config, Finding};
+use crate::mqtt_api;
+
+/// Everything that keeps it from working, and what somebody will wonder about.
+pub fn check(config: &Config) -> Vec<Finding> {
+    let mut findings = gateway(config);
+    findings.extend(doors(config));
+    findings.extend(devices(config));
+    findings
+}
+
+fn gateway(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let gateway = &config.gateway;
+    if gateway.id.is_empty() {
+        findings.push(Finding::error(
+            "gateway.id",
+            "it is missing; give this home a name of its own, like id = \"home-1\": it is part of MQTT client ids and of device ids in MongoDB",
+        ));
+    } else if adapter_api::DeviceId::new(&gateway.id).is_err() {
+        findings.push(Finding::error(
+            "gateway.id",
+            format!("`{}` cannot be used; use 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`", gateway.id),
+        ));
+    }
+    if config.mongodb.is_some() && gateway.user_id.is_none() {
+        findings.push(Finding::warning(
+            "gateway.user_id",
+            "it is missing; the gateway's id stands in MongoDB instead, and the backend shows no devices",
+        ));
+    }
+    if let Some(zone) = &gateway.timezone
+        && jiff::tz::TimeZone::get(zone).is_err()
+    {
+        findings.push(Finding::error(
+            "gateway.timezone",
+            format!("`{zone}` is no time zone of this system; write one like \"Europe/Madrid\""),
+        ));
+    }
+    if config.journal.group.0.is_zero() {
+        findings.push(Finding::warning(
+            "journal.group",
+            "0 commits every reading by itself; an SD card will not last",
+        ));
+    }
+    if config.commands.expires_in.0.is_zero() {
+        findings.push(Finding::error(
+            "commands.expires_in",
+            "0 lets every command expire at once; write one like \"60s\"",
+        ));
+    }
+    findings
+}
+
+fn doors(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(section) = &config.mqtt_api {
+        let mistakes = mqtt_api::check(&section.settings());
+        findings.extend(
+            mistakes.into_iter().map(|(key, message)| Finding::error(format!("mqtt_api.{key}"), message)),
+        );
+    }
+    if let Some(section) = &config.broker
+        && let Err(message) = section.settings().check()
+    {
+        findings.push(Finding::error("broker.listen", message));
+    }
+    if let Some(mongodb) = &config.mongodb {
+        let uri = &mongodb.uri.0;
+        if !uri.starts_with("mongodb://") && !uri.starts_with("mongodb+srv://") {
+            findings.push(Finding::error("mongodb.uri", "it must begin with mongodb:// or mongodb+srv://"));
+        }
+    }
+    findings
+}
+
+fn devices(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut first: BTreeMap<String, String> = BTreeMap::new();
+    let mut grid: Option<String> = None;
+    for connection in config.adapters.connections() {
+        let at = |key: &str| format!("{}.{key}", connection.name);
+        findings.extend(
+            connection.mistakes.iter().map(|(key, message)| Finding::error(at(key), message.as_str())),
+        );
+        for device in &connection.devices {
+            let id = device.id.to_string();
+            let key = at(&format!("device.{id}"));
+            if let Some(other) = first.insert(id.clone(), key.clone()) {
+                findings.push(Finding::error(
+                    &key,
+                    format!("the device id `{id}` stands at {other} as well; give one of them another name"),
+                ));
+            }
+            if connection.configured_grid.contains(&id) && device.usage == Some(Usage::Grid) {
+                match &grid {
+                    Some(other) => findings.push(Finding::error(
+                        format!("{key}.usage"),
+                        format!("{other} is the grid meter already; a home has one, give the other usage = \"pv\", \"battery\" or \"load\""),
+                    )),
+                    None => grid = Some(key.clone()),
+                }
+            }
+        }
+    }
+    if first.is_empty() {
+        findings.push(Finding::warning(
+            "",
+            "no device is configured; add one, for example below [modbus.<name>]",
+        ));
+    }
+    findings
+}

@@ -1,0 +1,255 @@
+//! Reads files, environment and secrets.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment,
+    error::Kind,
+    providers::Serialized,
+    value::{Dict, Value},
+};
+use serde::Deserialize;
+
+use super::{Broker, Commands, Config, Finding, Gateway, Journal, Mongodb, MqttApi};
+use crate::catalog::Adapters;
+
+/// Keys that are secrets; each has a twin `<key>_file`.
+const SECRETS: [(&str, &str); 3] = [("mongodb", "uri"), ("mqtt_api", "password"), ("broker", "password")];
+/// Keys that stay text when they come from the environment, whatever they look like.
+const TEXTS: [&str; 8] = ["id", "user_id", "uri", "database", "url", "username", "password", "device_prefix"];
+const ENVIRONMENT: &str = "MAESTRO_";
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The main file; `maestro.d` beside it adds to it.
+    pub file: PathBuf,
+    /// The environment, as name and value.
+    pub environment: Vec<(String, String)>,
+    /// A relative `<key>_file` resolves against this folder (`$CREDENTIALS_DIRECTORY`), else
+    /// against the main file's own.
+    pub credentials: Option<PathBuf>,
+}
+
+impl Sources {
+    /// This file, with the environment of the process.
+    pub fn of_process(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            environment: std::env::vars().collect(),
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Sections {
+    #[serde(default)]
+    gateway: Gateway,
+    #[serde(default)]
+    journal: Journal,
+    mongodb: Option<Mongodb>,
+    mqtt_api: Option<MqttApi>,
+    broker: Option<Broker>,
+    #[serde(default)]
+    commands: Commands,
+}
+
+const SECTIONS: [&str; 6] = ["gateway", "journal", "mongodb", "mqtt_api", "broker", "commands"];
+
+/// Reads the configuration. Returns it with what `check` finds in it, warnings among them.
+///
+/// # Errors
+/// All that keeps it from being used, each with file, line, key and remedy.
+pub fn load(sources: &Sources) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
+    let files = read_files(&sources.file).map_err(|finding| vec![finding])?;
+    let located = |findings: Vec<Finding>| {
+        findings.into_iter().map(|finding| finding.locate(&files)).collect::<Vec<_>>()
+    };
+    let config = merge(sources, &files).map_err(located)?;
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        located(super::check(&config)).into_iter().partition(|finding| finding.level == super::Level::Error);
+    if errors.is_empty() { Ok((config, warnings)) } else { Err(errors) }
+}
+
+/// The main file and those of `maestro.d`, in the order in which they win.
+fn read_files(main: &Path) -> Result<Vec<(PathBuf, String)>, Finding> {
+    let mut paths = vec![main.to_owned()];
+    let folder = main.with_extension("d");
+    if let Ok(entries) = fs::read_dir(&folder) {
+        let mut more: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+        more.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+        more.sort();
+        paths.extend(more);
+    }
+    let read = |path: PathBuf| match fs::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(error) => {
+            let message = format!(
+                "cannot be read ({error}); create it from the shipped example, or name another with --config"
+            );
+            Err(Finding { file: Some(path), ..Finding::error("", message) })
+        }
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn merge(sources: &Sources, files: &[(PathBuf, String)]) -> Result<Config, Vec<Finding>> {
+    let mut figment = Figment::new();
+    for (path, text) in files {
+        let dict: Dict = toml::from_str(text).map_err(|error| vec![syntax(path, text, &error)])?;
+        figment = figment.admerge(Serialized::defaults(dict));
+    }
+    let environment = environment(&sources.environment);
+    figment = figment.merge(Serialized::defaults(environment));
+    let mut dict: Dict = figment.extract().map_err(findings)?;
+    let mut wrong = unknown_sections(&dict);
+    wrong.extend(read_secrets(&mut dict, sources));
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let figment = Figment::from(Serialized::defaults(dict));
+    match (figment.extract::<Sections>(), figment.extract::<Adapters>()) {
+        (Ok(sections), Ok(adapters)) => Ok(Config {
+            gateway: sections.gateway,
+            journal: sections.journal,
+            mongodb: sections.mongodb,
+            mqtt_api: sections.mqtt_api,
+            broker: sections.broker,
+            commands: sections.commands,
+            adapters,
+        }),
+        (sections, adapters) => {
+            Err(sections.err().into_iter().chain(adapters.err()).flat_map(findings).collect())
+        }
+    }
+}
+
+fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Finding {
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let message = format!("{}; mend the TOML at this place", error.message().trim_end());
+    Finding { file: Some(path.to_owned()), line, ..Finding::error("", message) }
+}
+
+fn unknown_sections(dict: &Dict) -> Vec<Finding> {
+    let known: Vec<_> = SECTIONS.iter().chain(Adapters::KEYS).copied().collect();
+    let unknown = dict.keys().filter(|key| !known.contains(&key.as_str()));
+    unknown
+        .map(|key| Finding::error(key, format!("unknown section; known are {}", known.join(", "))))
+        .collect()
+}
+
+fn findings(error: figment::Error) -> Vec<Finding> {
+    error
+        .into_iter()
+        .map(|error| {
+            let mut path = error.path.clone();
+            let message = match &error.kind {
+                Kind::UnknownField(field, allowed) => {
+                    if path.last() != Some(field) {
+                        path.push(field.clone());
+                    }
+                    format!("unknown key; known here are {}", allowed.join(", "))
+                }
+                Kind::MissingField(field) => {
+                    path.push(field.to_string());
+                    "it is missing; write it".to_owned()
+                }
+                Kind::InvalidType(actual, expected) => format!("found {actual}, but it must be {expected}"),
+                other => other.to_string(),
+            };
+            Finding::error(path.join("."), message)
+        })
+        .collect()
+}
+
+/// Sets every secret that is given as a file, and takes the `_file` keys away.
+fn read_secrets(dict: &mut Dict, sources: &Sources) -> Vec<Finding> {
+    let mut wrong = Vec::new();
+    for (section, key) in SECRETS {
+        let Some(Value::Dict(_, table)) = dict.get_mut(section) else { continue };
+        let twin = format!("{key}_file");
+        let Some(file) = table.remove(&twin) else { continue };
+        let place = format!("{section}.{twin}");
+        let Some(file) = file.as_str().map(PathBuf::from) else {
+            wrong.push(Finding::error(place, "it must be a text: the path of a file"));
+            continue;
+        };
+        if table.contains_key(key) {
+            wrong.push(Finding::error(place, format!("`{key}` is given as well; keep one of the two")));
+            continue;
+        }
+        let own = sources.file.parent().unwrap_or(Path::new("/"));
+        let path = sources.credentials.as_deref().unwrap_or(own).join(file);
+        match fs::read_to_string(&path) {
+            Ok(secret) => {
+                table.insert(key.to_owned(), Value::from(secret.trim_end_matches(['\r', '\n'])));
+            }
+            Err(error) => wrong.push(Finding::error(
+                place,
+                format!(
+                    "{} cannot be read ({error}); create it, readable for the gateway's user alone",
+                    path.display()
+                ),
+            )),
+        }
+    }
+    wrong
+}
+
+/// `MAESTRO_SECTION__KEY`, `MONGODB_URI` and `MONGODB_DB_NAME` as nested tables.
+fn environment(variables: &[(String, String)]) -> Dict {
+    let mut layer = Dict::new();
+    let of_backend = [("MONGODB_URI", ["mongodb", "uri"]), ("MONGODB_DB_NAME", ["mongodb", "database"])];
+    for (name, path) in of_backend {
+        if let Some((_, value)) = variables.iter().find(|(variable, _)| variable == name) {
+            insert(&mut layer, &path.map(str::to_owned), Value::from(value.as_str()));
+        }
+    }
+    let own: BTreeMap<_, _> = variables
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(ENVIRONMENT)?, value)))
+        .filter(|(name, _)| name.contains("__"))
+        .collect();
+    for (name, value) in own {
+        let path: Vec<_> = name.split("__").map(str::to_ascii_lowercase).collect();
+        let key = path.last().map(String::as_str).unwrap_or_default();
+        insert(&mut layer, &path, typed(key, value));
+    }
+    layer
+}
+
+/// A password of digits must stay text; everything else is what it looks like.
+fn typed(key: &str, text: &str) -> Value {
+    if TEXTS.contains(&key) || key.ends_with("_file") {
+        return Value::from(text);
+    }
+    match text.parse::<i64>() {
+        Ok(number) => Value::from(number),
+        Err(_) => match (text, text.parse::<f64>()) {
+            ("true", _) => Value::from(true),
+            ("false", _) => Value::from(false),
+            (_, Ok(number)) if number.is_finite() => Value::from(number),
+            _ => Value::from(text),
+        },
+    }
+}
+
+fn insert(layer: &mut Dict, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [key] => {
+            layer.insert(key.clone(), value);
+        }
+        [key, rest @ ..] => {
+            let table = layer.entry(key.clone()).or_insert_with(|| Value::from(Dict::new()));
+            if let Value::Dict(_, table) = table {
+                insert(table, rest, value);
+            }
+        }
+    }
+}

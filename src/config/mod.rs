@@ -1,0 +1,39 @@
+//! The configuration as types: `load` reads files, environment and secrets; `check` is pure and
+//! says what is wrong or doubtful, with file, line, key and remedy. Runs nothing.
+//!
+//! Layers, later ones win: the main file, `maestro.d/*.toml` beside it in name order (arrays add
+//! up), `MONGODB_URI` and `MONGODB_DB_NAME`, `MAESTRO_<SECTION>__<KEY>`, the command line.
+
+mod check;
+mod finding;
+mod load;
+mod sections;
+mod size;
+
+pub use self::{
+    check::check,
+    finding::{Finding, Level},
+    load::{Sources, load},
+    sections::{Broker, Commands, Gateway, Journal, Measurements, Mongodb, MqttApi, Secret},
+    size::Size,
+};
+use crate::catalog::Adapters;
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// This gateway.
+    pub gateway: Gateway,
+    /// The store on this machine.
+    pub journal: Journal,
+    /// The copy; none: the journal alone.
+    pub mongodb: Option<Mongodb>,
+    /// The local topics; none: without.
+    pub mqtt_api: Option<MqttApi>,
+    /// The embedded broker; none: without.
+    pub broker: Option<Broker>,
+    /// Defaults for commands.
+    pub commands: Commands,
+    /// Every connection to devices.
+    pub adapters: Adapters,
+}
