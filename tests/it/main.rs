@@ -1,0 +1,17 @@
+//! The one integration binary: the real `maestro` program against a real mongod, a real mosquitto
+//! and devices on sockets. Tests wait on conditions with a deadline, never for a time.
+
+// Helpers of tests are not in #[test] functions, where the lints already allow it.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod architecture;
+mod bad_commands;
+mod bad_configuration;
+mod bad_devices;
+mod commands;
+mod crash;
+mod demo;
+mod home;
+mod mongodb;
+mod parts;
+mod supervision;
