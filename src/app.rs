@@ -16,13 +16,12 @@ use crate::{
     catalog::Connection,
     clock,
     command::{self, Commands, Dispatcher},
-    config::{Config, Mongodb},
+    config::Config,
     devices::{Devices, DevicesOutlet, Notes},
-    health::{self, Pulse},
+    health::{self, Part, Pulses},
     http::{self, Api},
-    journal::{self, DeviceRow, Journal},
+    journal::{DeviceRow, Journal, JournalError},
     live::Live,
-    mongo,
     mqtt_api::MqttApi,
     supervisor::{Phase, Supervisor},
     uplink::{Identity, Uplink, UplinkHandle},
@@ -46,6 +45,7 @@ pub struct App {
     commands: Commands,
     remembered: Vec<DeviceRow>,
     uplink: Arc<Mutex<Option<UplinkHandle>>>,
+    pulses: Pulses,
     /// Cancelled when a part fails that only a new start can mend.
     failed: CancellationToken,
 }
@@ -62,7 +62,7 @@ impl App {
         let live = Live::new(Vec::new());
         let taken = live.clone();
         let opened =
-            Journal::open(&journal_settings(&config), clock.clone(), move |stored| taken.apply(stored))?;
+            Journal::open(&config.journal_settings(), clock.clone(), move |stored| taken.apply(stored))?;
         let (journal, recovery) = (opened.journal, opened.recovery);
         if recovery.replayed > 0 || !recovery.clean {
             tracing::info!(
@@ -90,24 +90,27 @@ impl App {
             commands,
             remembered: recovery.devices,
             uplink: Arc::default(),
+            pulses: Pulses::default(),
             failed: CancellationToken::new(),
             config,
         };
         app.start_dispatcher(dispatcher);
-        app.start_broker().await?;
+        // Before anything is touched: without its socket the gateway does not run.
+        app.start_http()?;
+        app.start_broker().await;
         for connection in app.config.adapters.connections() {
             app.start_adapter(connection).await;
         }
+        app.devices.retire(&app.remembered).await;
         app.start_uplink().await;
         app.start_mqtt_api();
-        app.start_http()?;
         app.start_watchdog();
         Ok(app)
     }
 
     /// Takes a changed configuration in: only what changed is restarted.
     pub async fn reload(&mut self, config: Config) {
-        let old = std::mem::replace(&mut self.config, config);
+        let mut old = std::mem::replace(&mut self.config, config);
         for (section, same) in [
             ("gateway", old.gateway == self.config.gateway),
             ("journal", old.journal == self.config.journal),
@@ -117,6 +120,10 @@ impl App {
                 tracing::warn!(section, "this section takes effect at the next start");
             }
         }
+        // Until then all parts go by the old ones, also those that start now.
+        std::mem::swap(&mut self.config.gateway, &mut old.gateway);
+        std::mem::swap(&mut self.config.journal, &mut old.journal);
+        std::mem::swap(&mut self.config.commands, &mut old.commands);
         let connections = self.config.adapters.connections();
         for gone in old.adapters.connections() {
             let stays = connections.iter().any(|new| new.name == gone.name);
@@ -136,11 +143,10 @@ impl App {
                 self.start_adapter(connection).await;
             }
         }
+        self.devices.retire(&self.remembered).await;
         if old.broker != self.config.broker {
             self.supervisor.stop_worker(BROKER).await;
-            if let Err(error) = self.start_broker().await {
-                tracing::error!(error = format!("{error:#}"), "the embedded broker does not run");
-            }
+            self.start_broker().await;
         }
         if old.mongodb != self.config.mongodb {
             self.supervisor.stop_worker(UPLINK).await;
@@ -204,11 +210,21 @@ impl App {
         });
     }
 
-    async fn start_broker(&mut self) -> anyhow::Result<()> {
-        let Some(section) = &self.config.broker else { return Ok(()) };
+    /// A taken port keeps the broker away, not the gateway: it is tried again.
+    async fn start_broker(&mut self) {
+        let Some(section) = &self.config.broker else { return };
         let settings = section.settings();
-        let mut first = Some(Broker::start(&settings).await.context("the embedded broker cannot start")?);
-        // It outlives the doors that speak through it, so that last results still reach it.
+        let mut first = match Broker::start(&settings).await {
+            Ok(broker) => Some(broker),
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "the embedded broker cannot start yet"
+                );
+                None
+            }
+        };
+        // It outlives the doors that speak through it.
         self.supervisor.start(BROKER, Phase::Uplink, move |stop| {
             let (ready, settings) = (first.take(), settings.clone());
             Box::pin(async move {
@@ -219,25 +235,29 @@ impl App {
                 Ok(broker.run(stop).await?)
             })
         });
-        Ok(())
     }
 
     async fn start_adapter(&mut self, connection: Connection) {
-        let Connection { name, devices, build, .. } = connection;
-        self.devices.configure(&name, devices, &self.remembered).await;
+        let Connection { name, devices, disabled, build, .. } = connection;
+        self.devices.configure(&name, devices, &disabled, &self.remembered).await;
         let (journal, devices, commands) =
             (self.journal.clone(), self.devices.clone(), self.commands.clone());
-        let (worker, clock) = (name.clone(), self.clock.clone());
+        let (worker, clock, pulses) = (name.clone(), self.clock.clone(), self.pulses.clone());
         self.supervisor.start(&name, Phase::Adapters, move |shutdown| {
             let adapter = build();
+            let (pulse, at_rest) = pulses.of_run(&worker);
             let context = Context {
                 outlet: Outlet::new(DevicesOutlet::new(&worker, devices.clone())),
                 commands: adapter_api::Commands::new(commands.port(&worker)),
                 store: Store::new(Notes::new(&worker, journal.clone())),
                 shutdown,
                 clock: clock.clone(),
+                pulse,
             };
-            Box::pin(async move { Ok(adapter.run(context).await?) })
+            Box::pin(async move {
+                let _at_rest = at_rest;
+                Ok(adapter.run(context).await?)
+            })
         });
     }
 
@@ -248,7 +268,7 @@ impl App {
             tracing::warn!(%error, "the journal cannot be told whether readings wait for MongoDB");
         }
         let Some(section) = self.config.mongodb.clone() else { return };
-        let settings = mongo_settings(&section);
+        let settings = section.settings();
         let gateway = &self.config.gateway;
         let identity = Identity {
             gateway_id: gateway.id.clone(),
@@ -306,13 +326,15 @@ impl App {
             live: self.live.clone(),
             journal: self.journal.clone(),
             gateway: self.config.gateway.id.clone(),
+            stopping: CancellationToken::new(),
             uplink: Arc::new(move || {
                 let handle = uplink.lock().unwrap_or_else(PoisonError::into_inner);
                 handle.as_ref().map_or(Value::Null, uplink_json)
             }),
         };
         self.supervisor.start("http", Phase::Doors, move |stop| {
-            let (ready, path, api) = (first.take(), path.clone(), api.clone());
+            let (ready, path) = (first.take(), path.clone());
+            let api = Api { stopping: stop.clone(), ..api.clone() };
             Box::pin(async move {
                 let listener = match ready {
                     Some(listener) => listener,
@@ -325,50 +347,33 @@ impl App {
     }
 
     fn start_watchdog(&mut self) {
-        let (journal, commands) = (self.journal.clone(), self.commands.clone());
-        let pulses = Arc::new([
-            Pulse::new("journal", PULSE, move || {
-                let journal = journal.clone();
-                async move { journal.heartbeat().await.is_ok() }
+        let (journal, commands, failed) = (self.journal.clone(), self.commands.clone(), self.failed.clone());
+        let parts = Arc::new([
+            Part::new("journal", PULSE, move || {
+                let (journal, failed) = (journal.clone(), failed.clone());
+                async move {
+                    let beat = journal.heartbeat().await;
+                    if matches!(beat, Err(JournalError::Stopped)) {
+                        // Its thread is gone, and with it every way to keep anything.
+                        failed.cancel();
+                    }
+                    beat.is_ok()
+                }
             }),
-            Pulse::new("commands", PULSE, move || {
+            Part::new("commands", PULSE, move || {
                 let commands = commands.clone();
                 async move { commands.turns().await }
             }),
         ]);
+        let pulses = self.pulses.clone();
         // In the last phase, so that systemd sees it alive while it drains.
         self.supervisor.start("watchdog", Phase::Uplink, move |stop| {
-            let pulses = pulses.clone();
+            let (parts, pulses) = (parts.clone(), pulses.clone());
             Box::pin(async move {
-                health::feed_watchdog(&*pulses, stop).await;
+                health::watch(&*parts, &pulses, stop).await;
                 Ok(())
             })
         });
-    }
-}
-
-fn journal_settings(config: &Config) -> journal::Settings {
-    journal::Settings {
-        data_dir: config.gateway.data_dir.clone(),
-        runtime_dir: config.gateway.runtime_dir.clone(),
-        group: config.journal.group.0,
-        retention: config.journal.retention.0,
-        max_size: config.journal.max_size.0,
-    }
-}
-
-fn mongo_settings(section: &Mongodb) -> mongo::Settings {
-    use crate::config::Measurements;
-    mongo::Settings {
-        uri: section.uri.0.clone(),
-        database: section.database.clone(),
-        measurements: match section.measurements {
-            Measurements::Auto => mongo::Layout::Auto,
-            Measurements::Timeseries => mongo::Layout::Timeseries,
-            Measurements::Documents => mongo::Layout::Documents,
-        },
-        keep_measurements: section.keep_measurements.0,
-        keep_commands: section.keep_commands.0,
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Connection {
     pub name: String,
     /// The devices that it is known to have before anything answers.
     pub devices: Vec<DeviceInfo>,
+    /// Ids that are switched off.
+    pub disabled: Vec<String>,
     /// Ids of meters that the configuration itself says measure the grid.
     pub configured_grid: Vec<String>,
     /// Key below the table, and what is wrong there.
@@ -48,10 +50,12 @@ impl Adapters {
 fn modbus(name: &str, settings: &adapter_modbus::Settings) -> Connection {
     let mistakes = settings.check().into_iter().map(|mistake| (mistake.key, mistake.message)).collect();
     let grid = settings.device.iter().filter(|(_, device)| device.usage == Some(adapter_api::Usage::Grid));
+    let off = settings.device.iter().filter(|(_, device)| device.enabled == Some(false));
     let (connection, owned) = (name.to_owned(), settings.clone());
     Connection {
         name: format!("modbus.{name}"),
         devices: adapter_modbus::declare(name, settings),
+        disabled: off.map(|(id, _)| id.clone()).collect(),
         configured_grid: grid.map(|(id, _)| id.clone()).collect(),
         mistakes,
         build: Box::new(move || adapter_modbus::adapter(&connection, &owned)),

@@ -1,7 +1,12 @@
 //! Workers from factories: starts them, starts them again with backoff when they fail or panic,
 //! and stops them in order. Knows no business.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    time::Duration,
+};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::{
@@ -125,12 +130,18 @@ async fn keep_running(
     stop: CancellationToken,
     mut factory: impl FnMut(CancellationToken) -> Run + Send + 'static,
 ) {
-    let mut pauses = pauses();
+    let (mut pauses, mut failing) = (pauses(), false);
     loop {
         let started = Instant::now();
         // In a task of its own, so that a panic ends this run alone.
-        let mut run = AbortOnDrop(tokio::spawn(factory(stop.child_token())));
-        let result = (&mut run.0).await;
+        let made = catch_unwind(AssertUnwindSafe(|| factory(stop.child_token())));
+        let result = match made {
+            Ok(run) => {
+                let mut run = AbortOnDrop(tokio::spawn(run));
+                (&mut run.0).await.map_err(|panic| panic.to_string())
+            }
+            Err(_) => Err("its factory panicked".to_owned()),
+        };
         if stop.is_cancelled() {
             if let Ok(Err(error)) = result {
                 tracing::warn!(
@@ -143,11 +154,17 @@ async fn keep_running(
         }
         if started.elapsed() >= RECOVERED {
             pauses = self::pauses();
+            failing = false;
         }
+        // A condition is told when it starts, not at each try.
+        let told = std::mem::replace(&mut failing, true);
         let pause = pauses.next().unwrap_or(RESTART.1);
         match result {
             Ok(Ok(())) => {
                 tracing::warn!(worker = name, ?pause, "worker ended by itself and is started again")
+            }
+            Ok(Err(error)) if told => {
+                tracing::debug!(worker = name, ?pause, error = format!("{error:#}"), "worker failed again");
             }
             Ok(Err(error)) => {
                 tracing::warn!(

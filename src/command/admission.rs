@@ -71,7 +71,8 @@ fn parameters(spec: &CommandSpec, given: &Parameters) -> Result<(), Refusal> {
     }
     for parameter in &spec.parameters {
         if parameter.required && given.get(&parameter.name).is_none() {
-            return wrong(format!("`{}` needs the parameter `{}`", spec.name, parameter.name));
+            let allowed = allowed(&parameter.kind);
+            return wrong(format!("`{}` needs the parameter `{}`: {allowed}", spec.name, parameter.name));
         }
     }
     if !spec.exactly_one.is_empty() {
@@ -86,18 +87,24 @@ fn parameters(spec: &CommandSpec, given: &Parameters) -> Result<(), Refusal> {
 
 /// What is allowed, when the value is not.
 fn violated(kind: &ParameterKind, value: &Value) -> Option<String> {
-    match (kind, value) {
-        (ParameterKind::Number { min, max, step, unit }, Value::Number(number)) => {
-            let in_range = number.is_finite() && (*min..=*max).contains(number);
+    let fits = match (kind, value) {
+        (ParameterKind::Number { min, max, step, .. }, Value::Number(number)) => {
             let steps = if *step > 0.0 { (number - min) / step } else { 0.0 };
             let on_step = (steps - steps.round()).abs() < 1e-6;
-            (!in_range || !on_step).then(|| range(*min, *max, *step, unit))
+            number.is_finite() && (*min..=*max).contains(number) && on_step
         }
-        (ParameterKind::Number { min, max, step, unit }, _) => Some(range(*min, *max, *step, unit)),
-        (ParameterKind::Word(words), Value::Text(text)) if words.iter().any(|word| word == text) => None,
-        (ParameterKind::Word(words), _) => Some(list(words.iter().map(|word| &**word))),
-        (ParameterKind::Bool, Value::Bool(_)) => None,
-        (ParameterKind::Bool, _) => Some("true or false".to_owned()),
+        (ParameterKind::Word(words), Value::Text(text)) => words.contains(text),
+        (ParameterKind::Bool, Value::Bool(_)) => true,
+        _ => false,
+    };
+    (!fits).then(|| allowed(kind))
+}
+
+fn allowed(kind: &ParameterKind) -> String {
+    match kind {
+        ParameterKind::Number { min, max, step, unit } => range(*min, *max, *step, unit),
+        ParameterKind::Word(words) => list(words.iter().map(|word| &**word)),
+        ParameterKind::Bool => "true or false".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use adapter_api::{Clock, CommandStatus, DeviceId, Moment, Purpose, UnitId, WriteOutcome};
+use adapter_api::{Clock, CommandStatus, DeviceId, Moment, Purpose, WriteOutcome};
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
     task::JoinSet,
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Notice,
     handle::{Commands, Key, Shared},
+    messages::{Message, Reserved, Taken},
     queue::{Entry, Phase, Queue, Target},
     state::{self, Next},
 };
@@ -31,36 +32,15 @@ const DOUBT_WAIT_MS: u64 = 300_000;
 /// Pause before a commit is tried again: the disk was full or failed.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 
+/// Commands that have not ended, at most: a sender that never stops must not fill the memory of a
+/// small machine (about 1 kB each).
+const QUEUED: usize = 20_000;
+
 /// Defaults for commands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// How long a command may wait when it does not say.
     pub expires_in: Duration,
-}
-
-pub(super) enum Message {
-    Reserve { keys: Vec<Key>, redelivered: bool, reply: oneshot::Sender<Reserved> },
-    Release { keys: Vec<Key>, row: Option<Arc<CommandRow>> },
-    Find { id: String, reply: oneshot::Sender<Option<Arc<CommandRow>>> },
-    Take { adapter: String, reply: oneshot::Sender<Option<Taken>> },
-    NotTaken { number: u64 },
-    Settled { number: u64, outcome: WriteOutcome },
-}
-
-pub(super) enum Reserved {
-    /// Nobody has it; the keys are the caller's until it releases them.
-    Free,
-    /// This one has it.
-    Live(Arc<CommandRow>),
-    /// Another admission has it; ask again when this resolves.
-    Wait(oneshot::Receiver<()>),
-}
-
-pub(super) struct Taken {
-    pub row: Arc<CommandRow>,
-    pub unit: UnitId,
-    pub purpose: Purpose,
-    pub verify_for: Duration,
 }
 
 /// Owns the commands; run it as one worker.
@@ -89,9 +69,9 @@ impl Dispatcher {
         let mut queue = Queue::default();
         for row in in_flight {
             tracing::info!(command = row.number, id = row.id, "command was in flight and will be read back");
-            let (purpose, phase) = (Purpose::ReadBack, Phase::Waiting);
-            let deadline = now.mono_ms + DOUBT_WAIT_MS;
-            queue.insert(Entry { row: Arc::new(row), purpose, phase, since: now.mono_ms, due: 0, deadline });
+            let entry = waiting_entry(Arc::new(row), now);
+            let doubt_until = now.mono_ms + DOUBT_WAIT_MS;
+            queue.insert(Entry { purpose: Purpose::ReadBack, due: 0, doubt_until, ..entry });
         }
         for row in waiting {
             queue.insert(waiting_entry(Arc::new(row), now));
@@ -198,11 +178,15 @@ impl Dispatcher {
                 }
             }
             Message::NotTaken { number } => self.not_taken(number),
-            Message::Settled { number, outcome } => self.settled(number, outcome),
+            Message::Settled { number, outcome: Some(outcome) } => self.settled(number, outcome),
+            Message::Settled { number, outcome: None } => self.let_fall(number),
         }
     }
 
     fn reserve(&mut self, keys: Vec<Key>, redelivered: bool) -> Reserved {
+        if self.queue.len() + self.reserved.len() >= QUEUED {
+            return Reserved::Full;
+        }
         for key in &keys {
             if let Some(waiters) = self.reserved.get_mut(key) {
                 let (done, wait) = oneshot::channel();
@@ -253,6 +237,13 @@ impl Dispatcher {
         self.queue.update(number, Arc::new(row), Phase::Waiting, due);
     }
 
+    /// Its adapter ended with it in its hands: what became of it is read from the device, by the
+    /// next run of the adapter or, at a stop, of the gateway.
+    fn let_fall(&mut self, number: u64) {
+        self.queue.doubt(number, self.now().mono_ms + DOUBT_WAIT_MS);
+        self.wake();
+    }
+
     fn settled(&mut self, number: u64, outcome: WriteOutcome) {
         let now = self.now();
         let Some(entry) = self.queue.get(number) else { return };
@@ -262,6 +253,12 @@ impl Dispatcher {
             .and_then(|device| device.info.commands.iter().find(|spec| *spec.name == *entry.row.command));
         let idempotent = spec.is_some_and(|spec| spec.idempotent);
         let left = Duration::from_millis(entry.deadline.saturating_sub(now.mono_ms));
+        if let WriteOutcome::NotApplied { reason, sent: false } = &outcome
+            && !self.shared.devices.is_online(entry.row.device.as_str())
+        {
+            let row = state::wait_for_device(&entry.row, reason, now);
+            return self.commit(row, now.mono_ms);
+        }
         match state::settle(&entry.row, outcome, idempotent, left, now) {
             Next::Ended(row) => self.commit(row, now.mono_ms),
             Next::Again(row, delay) => {
@@ -348,5 +345,5 @@ fn waiting_entry(row: Arc<CommandRow>, now: Moment) -> Entry {
     // After a restart it is as old as the journal says.
     let waited = u64::try_from(now.wall_ms.saturating_sub(row.accepted_at)).unwrap_or(0);
     let since = due.max(now.mono_ms.saturating_sub(waited));
-    Entry { row, purpose: Purpose::Execute, phase: Phase::Waiting, since, due, deadline }
+    Entry { row, purpose: Purpose::Execute, phase: Phase::Waiting, since, due, deadline, doubt_until: 0 }
 }

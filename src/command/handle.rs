@@ -7,7 +7,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{
     Accepted, Notice, Port, Refusal, RefusalCode, Request, admission,
-    dispatcher::{Message, Reserved, Settings},
+    dispatcher::Settings,
+    messages::{Message, Reserved},
     state,
 };
 use crate::{
@@ -71,8 +72,11 @@ impl Commands {
     /// Does the dispatcher turn? For the watchdog.
     pub async fn turns(&self) -> bool {
         let (reply, answer) = oneshot::channel();
-        self.shared.messages.send(Message::Find { id: String::new(), reply }).await.is_ok()
-            && answer.await.is_ok()
+        match self.shared.messages.send(Message::Find { id: String::new(), reply }).await {
+            Ok(()) => answer.await.is_ok() || self.shared.messages.is_closed(),
+            // It ended in order; a dead one ends the process.
+            Err(_) => true,
+        }
     }
 
     async fn admit(&self, request: Request) -> Result<Accepted, Refusal> {
@@ -104,6 +108,11 @@ impl Commands {
             match answer.await.map_err(|_| stopping())? {
                 Reserved::Free => return Ok(None),
                 Reserved::Live(row) => return Ok(Some(row)),
+                Reserved::Full => {
+                    let message =
+                        "too many commands wait for their devices; send fewer, or with a shorter expiresIn";
+                    return Err(Refusal::new(RefusalCode::Busy, message));
+                }
                 Reserved::Wait(other) => {
                     let _ = other.await;
                 }

@@ -9,6 +9,7 @@
 pub mod admission;
 mod dispatcher;
 mod handle;
+mod messages;
 mod port;
 mod queue;
 mod request;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use adapter_api::{BoxFuture, CommandPort, Job};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc::OwnedPermit, oneshot, watch};
 
 use super::{
     Notice,
-    dispatcher::{Message, Taken},
     handle::Shared,
+    messages::{Message, Taken},
 };
 
 /// One adapter's port.
@@ -34,15 +34,16 @@ impl Port {
         let (reply, answer) = oneshot::channel();
         messages.send(Message::Take { adapter: self.adapter.clone(), reply }).await.ok()?;
         let Taken { row, unit, purpose, verify_for } = answer.await.ok()??;
+        let number = row.number;
+        let mut taken = Hands { number, place: Some(place) };
         // Another one may be due as well.
         self.wake.mark_changed();
         if let Err(error) = journal.update_command((*row).clone()).await {
-            tracing::debug!(command = row.number, %error, "command waits because `executing` is not durable");
-            place.send(Message::NotTaken { number: row.number });
+            tracing::debug!(command = number, %error, "command waits because `executing` is not durable");
             return None;
         }
+        let place = taken.place.take()?;
         let _ = notices.send(Notice::Progress(row.clone()));
-        let number = row.number;
         let (command, parameters) = (Arc::from(row.command.as_str()), row.parameters.clone());
         Some(Job::new(
             number,
@@ -59,13 +60,26 @@ impl Port {
     }
 }
 
+/// A taken command that is not a job yet. An adapter that is cut off here gives it back, else its
+/// unit would be busy for ever.
+struct Hands {
+    number: u64,
+    place: Option<OwnedPermit<Message>>,
+}
+
+impl Drop for Hands {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            place.send(Message::NotTaken { number: self.number });
+        }
+    }
+}
+
 impl CommandPort for Port {
     fn ready(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            if self.wake.changed().await.is_err() {
-                // The dispatcher is gone: nothing will come, and shutdown ends the adapter.
-                std::future::pending::<()>().await;
-            }
+            // The sender lives in what this port shares, so this cannot fail.
+            let _ = self.wake.changed().await;
         })
     }
 

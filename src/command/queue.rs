@@ -33,6 +33,19 @@ pub(super) struct Entry {
     pub due: u64,
     /// Never after, monotonic ms.
     pub deadline: u64,
+    /// What was in flight at a crash may wait this long for its device to be read back, monotonic
+    /// ms. It sends nothing, so the expiry does not matter to it.
+    pub doubt_until: u64,
+}
+
+impl Entry {
+    /// When its waiting is over.
+    fn ends(&self) -> u64 {
+        match self.purpose {
+            Purpose::Execute => self.deadline,
+            Purpose::ReadBack => self.doubt_until,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +68,11 @@ impl Queue {
         self.entries.insert(entry.row.number, entry);
     }
 
+    /// How many have not ended.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub fn get(&self, number: u64) -> Option<&Entry> {
         self.entries.get(&number)
     }
@@ -75,11 +93,7 @@ impl Queue {
         now: u64,
         targets: &HashMap<DeviceId, Target>,
     ) -> Option<(u64, UnitId)> {
-        let free = |entry: &&Entry| {
-            entry.phase == Phase::Waiting
-                && entry.due <= now
-                && (entry.deadline > now || entry.purpose == Purpose::ReadBack)
-        };
+        let free = |entry: &&Entry| entry.phase == Phase::Waiting && entry.due <= now && entry.ends() > now;
         let target = |entry: &Entry| {
             let target = targets.get(&entry.row.device)?;
             let ready = target.online && target.adapter == adapter && !self.busy.contains_key(&target.unit);
@@ -109,6 +123,15 @@ impl Queue {
         }
     }
 
+    /// It was taken and nobody knows what became of it.
+    pub fn doubt(&mut self, number: u64, until: u64) {
+        self.leave_unit(number);
+        if let Some(entry) = self.entries.get_mut(&number) {
+            (entry.phase, entry.purpose) = (Phase::Waiting, Purpose::ReadBack);
+            (entry.due, entry.doubt_until) = (0, until);
+        }
+    }
+
     pub fn waits_again(&mut self, number: u64) {
         if let Some(entry) = self.entries.get_mut(&number) {
             (entry.phase, entry.purpose) = (Phase::Waiting, Purpose::Execute);
@@ -117,21 +140,21 @@ impl Queue {
 
     /// Commands whose time is over while they waited.
     pub fn overdue(&self, now: u64) -> Vec<u64> {
-        let over =
-            self.entries.values().filter(|entry| entry.phase == Phase::Waiting && entry.deadline <= now);
+        let over = self.entries.values().filter(|entry| entry.phase == Phase::Waiting && entry.ends() <= now);
         over.map(|entry| entry.row.number).collect()
     }
 
-    /// Waiting commands for which this holds.
+    /// Commands that wait to be executed and for which this holds.
     pub fn waiting(&self, of: impl Fn(&CommandRow) -> bool) -> Vec<u64> {
-        let waiting = self.entries.values().filter(|entry| entry.phase == Phase::Waiting && of(&entry.row));
+        let waits = |entry: &&Entry| entry.phase == Phase::Waiting && entry.purpose == Purpose::Execute;
+        let waiting = self.entries.values().filter(waits).filter(|entry| of(&entry.row));
         waiting.map(|entry| entry.row.number).collect()
     }
 
     /// When something changes by time alone, monotonic ms.
     pub fn next_change(&self, now: u64) -> Option<u64> {
         let waiting = self.entries.values().filter(|entry| entry.phase == Phase::Waiting);
-        waiting.flat_map(|entry| [entry.due, entry.deadline]).filter(|at| *at > now).min()
+        waiting.flat_map(|entry| [entry.due, entry.ends()]).filter(|at| *at > now).min()
     }
 
     fn leave_unit(&mut self, number: u64) {
@@ -165,7 +188,7 @@ mod tests {
         let mut row = state::accept(request, std::time::Duration::from_secs(3600), now).unwrap();
         row.number = number;
         let (purpose, phase) = (Purpose::Execute, Phase::Waiting);
-        Entry { row: Arc::new(row), purpose, phase, since, due: 0, deadline: 3_600_000 }
+        Entry { row: Arc::new(row), purpose, phase, since, due: 0, deadline: 3_600_000, doubt_until: 0 }
     }
 
     fn targets(online: bool) -> HashMap<DeviceId, Target> {
@@ -237,5 +260,17 @@ mod tests {
         assert!(held.take("modbus.roof", 8, &targets(true)).is_none());
         assert_eq!(held.next_change(8), Some(9));
         assert!(held.take("modbus.roof", 9, &targets(true)).is_some());
+    }
+
+    #[test]
+    fn what_is_in_doubt_waits_for_its_device_past_its_expiry_and_goes_first() {
+        let mut doubt = entry(1, "roof", Priority::Low, 0);
+        (doubt.purpose, doubt.deadline, doubt.doubt_until) = (Purpose::ReadBack, 10, 1_000);
+        let mut queue = queue(vec![doubt, entry(2, "roof", Priority::Critical, 0)]);
+        assert!(queue.overdue(999).is_empty());
+        assert_eq!(queue.take("modbus.roof", 999, &targets(true)).map(|(number, _)| number), Some(1));
+        // Not applied: it would be sent again, but its time is over.
+        queue.waits_again(1);
+        assert_eq!(queue.overdue(999), [1]);
     }
 }

@@ -117,6 +117,7 @@ pub enum RefusalCode {
     Expired,
     IdReused,
     NotKept,
+    Busy,
     Stopping,
 }
 
@@ -132,6 +133,7 @@ impl RefusalCode {
             Self::Expired => "expired",
             Self::IdReused => "id_reused",
             Self::NotKept => "not_kept",
+            Self::Busy => "busy",
             Self::Stopping => "stopping",
         }
     }

@@ -125,6 +125,15 @@ pub(super) fn settle(
     }
 }
 
+/// Its device turned out to be away before a byte left: it waits for it, and no retry is used.
+pub(super) fn wait_for_device(row: &CommandRow, reason: &str, now: Moment) -> CommandRow {
+    let mut row = row.clone();
+    row.status = CommandStatus::Pending;
+    row.attempts = row.attempts.saturating_sub(1);
+    note(&mut row, now, reason);
+    row
+}
+
 /// Nobody came for it in time.
 pub(super) fn expire(row: &CommandRow, now: Moment) -> CommandRow {
     let message = "nobody could execute it before it expired".to_owned();

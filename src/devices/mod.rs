@@ -11,6 +11,7 @@ use std::{
 };
 
 use adapter_api::{Availability, Clock, DeviceId, DeviceInfo, Problem};
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 pub use self::{notes::Notes, outlet::DevicesOutlet};
@@ -33,13 +34,22 @@ impl Devices {
 
     /// Takes one adapter's configured devices in, with what the journal remembers of them and of
     /// their discovered parts. What the adapter had before and has no more is left out.
-    pub async fn configure(&self, adapter: &str, declared: Vec<DeviceInfo>, remembered: &[DeviceRow]) {
+    /// `disabled` are ids that the configuration switches off.
+    pub async fn configure(
+        &self,
+        adapter: &str,
+        declared: Vec<DeviceInfo>,
+        disabled: &[String],
+        remembered: &[DeviceRow],
+    ) {
         let belongs = |row: &DeviceRow, info: &DeviceInfo| {
             let rest = row.info.id.as_str().strip_prefix(info.id.as_str());
             row.info.unit == info.unit && rest.is_some_and(|part| part.is_empty() || part.starts_with('-'))
         };
-        let known =
-            |row: &&DeviceRow| row.adapter == adapter && declared.iter().any(|info| belongs(row, info));
+        let known = |row: &&DeviceRow| {
+            let off = disabled.iter().any(|id| row.info.id == id.as_str());
+            row.adapter == adapter && !off && declared.iter().any(|info| belongs(row, info))
+        };
         let mut rows: BTreeMap<DeviceId, DeviceRow> = remembered
             .iter()
             .filter(known)
@@ -49,18 +59,14 @@ impl Devices {
             })
             .collect();
         for info in declared {
-            let info = match rows.remove(&info.id) {
+            let old = rows.remove(&info.id);
+            let seen_at = old.as_ref().and_then(|row| row.seen_at);
+            let info = match old {
                 Some(row) if row.info.profile == info.profile => configured_over(row.info, info),
                 _ => info,
             };
-            let row = DeviceRow {
-                adapter: adapter.to_owned(),
-                availability: None,
-                problem: None,
-                seen_at: None,
-                info,
-            };
-            rows.insert(row.info.id.clone(), row);
+            let (adapter, availability, problem) = (adapter.to_owned(), None, None);
+            rows.insert(info.id.clone(), DeviceRow { info, adapter, availability, problem, seen_at });
         }
         {
             let mut held = self.rows.write().unwrap_or_else(PoisonError::into_inner);
@@ -68,9 +74,23 @@ impl Devices {
             held.extend(rows.clone());
         }
         self.version.send_modify(|version| *version += 1);
-        for row in rows.into_values() {
-            self.save(row).await;
-        }
+        // Together, so that they share one commit; what the journal has already is not written again.
+        let new = rows.into_values().filter(|row| !remembered.contains(row));
+        join_all(new.map(|row| self.save(row))).await;
+    }
+
+    /// Devices that the journal remembers and no configuration names any more are offline for all
+    /// who read of them later.
+    pub async fn retire(&self, remembered: &[DeviceRow]) {
+        let gone = remembered.iter().filter(|row| {
+            row.availability != Some(Availability::Offline) && self.get(row.info.id.as_str()).is_none()
+        });
+        let offline = gone.map(|row| DeviceRow {
+            availability: Some(Availability::Offline),
+            problem: Some(Problem::new("It is no longer configured", "Nothing to do, or configure it again")),
+            ..row.clone()
+        });
+        join_all(offline.map(|row| self.save(row))).await;
     }
 
     /// Leaves out what an adapter had: it is no longer configured.

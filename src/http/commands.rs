@@ -30,15 +30,22 @@ pub(super) async fn send(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     // The client commands say who sits at the terminal.
-    let (name, user) = match header("x-maestro-cli") {
-        Some(user) => ("cli", user),
+    let user = headers.get("x-maestro-cli").and_then(|value| value.to_str().ok());
+    let (name, user) = match user {
+        Some(user) => ("cli", user.get(..wire::MAX_TEXT).unwrap_or(user)),
         None => ("http", "local"),
     };
     let door = wire::Door { name, user, device: Some(&device), source: CommandSource::Api };
     let request = wire::parse(&body, door).and_then(|mut request| {
-        if let Some(key) = header("idempotency-key") {
+        if let Some(key) = headers.get("idempotency-key") {
+            let key = key.to_str().ok().filter(|key| (1..=wire::MAX_TEXT).contains(&key.len())).ok_or_else(
+                || {
+                    let message =
+                        format!("Idempotency-Key must be an ASCII text of 1 to {} bytes", wire::MAX_TEXT);
+                    Refusal::new(RefusalCode::Malformed, message)
+                },
+            )?;
             if request.id.as_deref().is_some_and(|id| id != key) {
                 let message = "`id` and Idempotency-Key differ; send one of them";
                 return Err(Refusal::new(RefusalCode::Malformed, message));
@@ -67,7 +74,7 @@ fn refused(refusal: &Refusal, request: Option<&crate::command::Request>) -> Resp
         RefusalCode::ControlDisabled => StatusCode::FORBIDDEN,
         RefusalCode::Expired => StatusCode::GONE,
         RefusalCode::IdReused => StatusCode::CONFLICT,
-        RefusalCode::NotKept | RefusalCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalCode::NotKept | RefusalCode::Busy | RefusalCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, Json(wire::refusal(refusal, request))).into_response()
 }
@@ -94,7 +101,7 @@ pub(super) async fn one(
                 format!("there is no command with the id `{id}`"),
             );
         };
-        if row.outcome.is_some() || tokio::time::Instant::now() >= deadline {
+        if row.outcome.is_some() || tokio::time::Instant::now() >= deadline || api.stopping.is_cancelled() {
             return Json(wire::result(&row)).into_response();
         }
         let look_again = (tokio::time::Instant::now() + LOOK).min(deadline);
@@ -107,7 +114,11 @@ pub(super) async fn one(
                 }
             }
         };
-        let _ = tokio::time::timeout_at(look_again, ended).await;
+        tokio::select! {
+            () = ended => {}
+            () = tokio::time::sleep_until(look_again) => {}
+            () = api.stopping.cancelled() => {}
+        }
     }
 }
 

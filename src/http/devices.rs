@@ -93,6 +93,9 @@ fn reading(stored: &Stored) -> Value {
     })
 }
 
+/// Rows in one answer: more would not fit a small machine's memory; ask for a later `from`.
+const MAX_ROWS: usize = 10_000;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Range {
@@ -107,7 +110,7 @@ pub(super) async fn history(
     Query(range): Query<Range>,
 ) -> Response {
     let Ok(device) = DeviceId::new(&id) else { return unknown_device(&api, &id) };
-    let limit = range.limit.unwrap_or(1000).min(100_000);
+    let limit = range.limit.unwrap_or(1000).min(MAX_ROWS);
     let (from, to) = (range.from.unwrap_or(0), range.to.unwrap_or(i64::MAX));
     match api.journal.reader().history(&device, from, to, limit).await {
         Ok(rows) if rows.is_empty() && api.devices.get(&id).is_none() => unknown_device(&api, &id),
@@ -125,7 +128,9 @@ pub(super) async fn hours(
     let (from, to) = (range.from.unwrap_or(0), range.to.unwrap_or(i64::MAX));
     match api.journal.reader().hours(&device, from, to).await {
         Ok(rows) => {
-            let hours: Vec<_> = rows
+            // The newest, as many as are asked for.
+            let limit = range.limit.unwrap_or(MAX_ROWS).min(MAX_ROWS);
+            let hours: Vec<_> = rows[rows.len().saturating_sub(limit)..]
                 .iter()
                 .map(|row| {
                     json!({

@@ -44,6 +44,8 @@ pub struct Api {
     pub journal: Journal,
     /// This gateway's id.
     pub gateway: String,
+    /// Cancelled when requests that wait shall answer with what they have.
+    pub stopping: CancellationToken,
     /// How the copy in MongoDB stands; null without one.
     pub uplink: Arc<dyn Fn() -> Value + Send + Sync>,
 }

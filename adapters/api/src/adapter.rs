@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Clock, Commands, Outlet, Store};
+use crate::{Clock, Commands, Outlet, Pulse, Store};
 
 /// A boxed future, for traits that are used behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,6 +26,8 @@ pub struct Context {
     pub shutdown: CancellationToken,
     /// The time.
     pub clock: Clock,
+    /// Shows that its loop turns; it may rest for ever.
+    pub pulse: Pulse,
 }
 
 /// Owns one connection to one group of devices until `shutdown`.

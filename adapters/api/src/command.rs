@@ -134,8 +134,8 @@ pub enum Purpose {
 }
 
 /// One command in an adapter's hands. It is durably `executing`; settling it is the only way to
-/// put it down. A job that is dropped (a panic, a cancelled task) settles as
-/// [`WriteOutcome::Unknown`], so a command can never be forgotten.
+/// put it down. A job that is dropped (a panic, a cancelled task) tells so, and the command is read
+/// back: it can never be forgotten, nor silently repeated.
 pub struct Job {
     /// The command's number in the journal.
     pub number: u64,
@@ -151,11 +151,14 @@ pub struct Job {
     pub purpose: Purpose,
     /// How long the proof may take.
     pub verify_for: Duration,
-    settle: Option<Box<dyn FnOnce(WriteOutcome) + Send>>,
+    settle: Option<Settle>,
 }
 
+/// Told the outcome, or none when the job was dropped.
+type Settle = Box<dyn FnOnce(Option<WriteOutcome>) + Send + Sync>;
+
 impl Job {
-    /// A job whose end is told to `settle`.
+    /// A job whose end is told to `settle`: its outcome, or none when it was dropped.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         number: u64,
@@ -165,16 +168,16 @@ impl Job {
         parameters: Parameters,
         purpose: Purpose,
         verify_for: Duration,
-        settle: impl FnOnce(WriteOutcome) + Send + 'static,
+        settle: impl FnOnce(Option<WriteOutcome>) + Send + Sync + 'static,
     ) -> Self {
-        let settle = Some(Box::new(settle) as Box<dyn FnOnce(WriteOutcome) + Send>);
+        let settle = Some(Box::new(settle) as Settle);
         Self { number, device, unit, command, parameters, purpose, verify_for, settle }
     }
 
     /// Puts the job down.
     pub fn settle(mut self, outcome: WriteOutcome) {
         if let Some(settle) = self.settle.take() {
-            settle(outcome);
+            settle(Some(outcome));
         }
     }
 }
@@ -182,9 +185,7 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         if let Some(settle) = self.settle.take() {
-            settle(WriteOutcome::Unknown {
-                reason: "the adapter stopped while the command was in its hands".to_owned(),
-            });
+            settle(None);
         }
     }
 }

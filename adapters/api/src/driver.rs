@@ -61,7 +61,7 @@ pub enum ReadBack {
         /// Fresh values.
         observed: Parameters,
     },
-    /// Something else. `before` is true when it still shows what it showed before the write.
+    /// Something else.
     Different {
         /// What was asked for, as the device would show it.
         requested: Parameters,

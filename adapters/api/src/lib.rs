@@ -2,7 +2,8 @@
 //!
 //! An adapter owns one connection to one group of devices. It publishes [`Reading`]s and what it
 //! knows about its devices through the [`Outlet`], pulls commands from [`Commands`], keeps small
-//! notes in its [`Store`], reads the time from [`Clock`] and stops when `shutdown` is cancelled:
+//! notes in its [`Store`], reads the time from [`Clock`], shows by its [`Pulse`] that it turns and
+//! stops when `shutdown` is cancelled:
 //! all of it is in [`Context`], and nothing else of the gateway can be reached from here.
 //!
 //! Two tiers:
@@ -21,6 +22,7 @@ mod id;
 mod model;
 mod outlet;
 pub mod profile;
+mod pulse;
 mod reading;
 mod settings;
 mod span;
@@ -40,6 +42,7 @@ pub use model::{
     MeasurementSource, Outcome, Priority, Protocol, Quality, UnknownWord,
 };
 pub use outlet::{Closed, Outlet, OutletPort};
+pub use pulse::Pulse;
 pub use reading::{Reading, Value};
 pub use settings::DeviceSettings;
 pub use span::Span;

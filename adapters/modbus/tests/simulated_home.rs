@@ -108,6 +108,7 @@ impl Running {
             store: Store::new(NoNotes),
             shutdown: stop.clone(),
             clock: Clock::new("boot", || Moment { wall_ms: 7, mono_ms: 7 }),
+            pulse: adapter_api::Pulse::default(),
         };
         let task = tokio::spawn(adapter_modbus::adapter("home", &settings).run(context));
         Self { told, jobs, stop, task }
@@ -140,7 +141,11 @@ impl Running {
             move |outcome| done.send(outcome).unwrap(),
         );
         self.jobs.send(job).await.unwrap();
-        timeout(Duration::from_secs(20), outcome).await.expect("no outcome").unwrap()
+        timeout(Duration::from_secs(20), outcome)
+            .await
+            .expect("no outcome")
+            .unwrap()
+            .expect("the job was dropped")
     }
 
     async fn stop(self) {

@@ -10,7 +10,8 @@ const FAILURES: u32 = 2;
 /// … and for this long.
 const FAILING_FOR: Duration = Duration::from_secs(3);
 /// The first pause of a unit that was set aside, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// Jitter adds up to as much again, so that it is asked every 5 minutes at least.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(150));
 
 /// What a change of health means for the world outside.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,6 +89,11 @@ impl Health {
                 Change::None
             }
         }
+    }
+
+    /// It is known to be away.
+    pub fn lost(&mut self, now: Instant) {
+        self.set_aside(now);
     }
 
     fn set_aside(&mut self, now: Instant) -> Change {

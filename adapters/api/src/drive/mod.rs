@@ -34,6 +34,8 @@ struct Member {
     id: UnitId,
     devices: Vec<DeviceId>,
     health: Health,
+    /// What was told to be wrong, while it is set aside.
+    problem: Option<Problem>,
 }
 
 struct Loop<D> {
@@ -58,7 +60,12 @@ pub async fn drive<D: Driver>(driver: D, schedule: Schedule, context: Context) -
         .map(|(place, unit)| {
             // Spread over the interval, so that units do not all come due at once.
             let spread = unit.interval.min(Duration::from_secs(1)) * u32::try_from(place).unwrap_or(0) / 8;
-            Member { id: unit.id, devices: unit.devices, health: Health::new(unit.interval, now + spread) }
+            Member {
+                id: unit.id,
+                devices: unit.devices,
+                health: Health::new(unit.interval, now + spread),
+                problem: None,
+            }
         })
         .collect();
     Loop { driver, schedule, context, members, settling: Vec::new() }.run().await
@@ -74,6 +81,9 @@ impl<D: Driver> Loop<D> {
     async fn run(mut self) -> Result<(), AdapterError> {
         loop {
             let wake = self.next_wake();
+            // One turn holds at most a few calls to the driver, each with its deadline.
+            let turn = wake.saturating_duration_since(Instant::now()) + self.schedule.deadline * 4;
+            self.context.pulse.within(turn);
             let shutdown = self.context.shutdown.clone();
             let turn = tokio::select! {
                 biased;
@@ -95,6 +105,7 @@ impl<D: Driver> Loop<D> {
                 }
             }
         }
+        self.context.pulse.rest();
         // What is in flight gets its true answer before the connection closes.
         while let Some(at) = self.settling.iter().map(|(_, proof)| proof.look_at).min() {
             sleep_until(at).await;
@@ -152,9 +163,25 @@ impl<D: Driver> Loop<D> {
                 }
                 Err(closed) => WriteOutcome::NotApplied { reason: closed.to_string(), sent: false },
             },
-            Err(fault) => WriteOutcome::NotApplied { reason: fault.to_string(), sent: false },
+            Err(fault) => {
+                self.ask_again(&job.unit).await;
+                WriteOutcome::NotApplied { reason: fault.to_string(), sent: false }
+            }
         };
         job.settle(outcome);
+    }
+
+    /// A command found no way to its unit. When the unit does not answer a probe either it is away,
+    /// and that is told before the command's outcome, so that the command waits for its return.
+    async fn ask_again(&mut self, unit: &UnitId) {
+        let Some(at) = self.members.iter().position(|member| member.id == *unit) else { return };
+        if self.members[at].health.needs_probe() {
+            return;
+        }
+        if let Err(fault) = within(self.schedule.deadline, self.driver.probe(unit)).await {
+            self.members[at].health.lost(Instant::now());
+            self.told_down(at, &fault).await;
+        }
     }
 
     /// Takes the look that is due, if one is.
@@ -196,7 +223,15 @@ impl<D: Driver> Loop<D> {
         match within(deadline, self.driver.read(&unit)).await {
             Ok(readings) => {
                 self.members[at].health.answered(Instant::now());
-                self.context.outlet.publish(readings).await.map_err(|closed| AdapterError(closed.to_string()))
+                // A journal without room must not hold up the stop; what is taken at once is taken.
+                self.context.pulse.rest();
+                tokio::select! {
+                    biased;
+                    taken = self.context.outlet.publish(readings) => {
+                        taken.map_err(|closed| AdapterError(closed.to_string()))
+                    }
+                    () = self.context.shutdown.cancelled() => Ok(()),
+                }
             }
             Err(fault) => {
                 self.down(at, &fault).await;
@@ -207,9 +242,20 @@ impl<D: Driver> Loop<D> {
 
     async fn up(&mut self, at: usize, devices: Vec<DeviceInfo>) {
         let member = &mut self.members[at];
-        member.devices = devices.iter().map(|device| device.id.clone()).collect();
+        let found: Vec<_> = devices.iter().map(|device| device.id.clone()).collect();
+        let gone: Vec<_> = member.devices.iter().filter(|id| !found.contains(id)).cloned().collect();
+        member.devices = found;
         member.health.probed(Instant::now());
+        member.problem = None;
         tracing::info!(unit = %member.id, devices = member.devices.len(), "unit answers");
+        for id in gone {
+            let problem = Problem::new(
+                "The unit answers and no longer has this part",
+                "Check what is connected to it, or remove the part's table",
+            );
+            self.context.outlet.availability(&id, Availability::Offline).await;
+            self.context.outlet.problem(&id, Some(problem)).await;
+        }
         for device in devices {
             let id = device.id.clone();
             self.context.outlet.announce(device).await;
@@ -221,10 +267,23 @@ impl<D: Driver> Loop<D> {
     async fn down(&mut self, at: usize, fault: &Fault) {
         let member = &mut self.members[at];
         let problem = fault.problem();
-        if member.health.failed(Instant::now()) != Change::Down {
-            tracing::debug!(unit = %member.id, %problem, "unit gave no readings");
-            return;
+        match member.health.failed(Instant::now()) {
+            Change::Down => self.told_down(at, fault).await,
+            // What is wrong may change while it stays away.
+            Change::None if member.health.needs_probe() && member.problem.as_ref() != Some(problem) => {
+                member.problem = Some(problem.clone());
+                for device in &member.devices {
+                    self.context.outlet.problem(device, Some(problem.clone())).await;
+                }
+            }
+            _ => tracing::debug!(unit = %member.id, %problem, "unit gave no readings"),
         }
+    }
+
+    async fn told_down(&mut self, at: usize, fault: &Fault) {
+        let member = &mut self.members[at];
+        let problem = fault.problem();
+        member.problem = Some(problem.clone());
         tracing::warn!(unit = %member.id, %problem, "unit is set aside until it answers again");
         for device in &member.devices {
             self.context.outlet.availability(device, Availability::Offline).await;

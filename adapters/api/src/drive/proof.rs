@@ -18,7 +18,8 @@ pub(super) struct Proof {
     deadline: Instant,
     /// Nobody knows whether the write was taken: no answer came, or the process died.
     doubt: Option<String>,
-    last: Option<Parameters>,
+    /// What was asked for and what was seen at the last look.
+    last: Option<(Parameters, Parameters)>,
     equal: u32,
 }
 
@@ -41,13 +42,19 @@ impl Proof {
                 Some(WriteOutcome::Done { observed, verified: true, written: true })
             }
             ReadBack::Nothing => Some(self.without_proof("this command leaves nothing to read")),
-            ReadBack::Failed(fault) => {
-                late.then(|| self.without_proof(&format!("the read-back failed: {fault}")))
-            }
+            ReadBack::Failed(fault) if late => Some(match (&self.doubt, self.last.take()) {
+                // It was seen to show something else: that is no proof of anything better.
+                (None, Some((requested, observed))) => WriteOutcome::Mismatch { requested, observed },
+                _ => self.without_proof(&format!("the read-back failed: {fault}")),
+            }),
+            ReadBack::Failed(_) => None,
             ReadBack::Different { requested, observed } => {
-                self.equal = if self.last.as_ref() == Some(&observed) { self.equal + 1 } else { 1 };
-                self.last = Some(observed.clone());
-                if !late || self.equal < EQUAL_READINGS {
+                let same = self.last.as_ref().is_some_and(|(_, last)| *last == observed);
+                self.equal = if same { self.equal + 1 } else { 1 };
+                self.last = Some((requested.clone(), observed.clone()));
+                // Two that fight over a setpoint never show the same twice: that ends as well.
+                let too_late = now >= self.deadline + LOOK_AGAIN * 2 * EQUAL_READINGS;
+                if !late || (self.equal < EQUAL_READINGS && !too_late) {
                     return None;
                 }
                 Some(match &self.doubt {

@@ -68,7 +68,8 @@ pub(crate) fn usage(part: &Part) -> Usage {
 
 fn inverter(unit: &UnitConfig, known: &Known) -> DeviceInfo {
     let mut info = unit.describe(&unit.main);
-    info.max_power = info.max_power.or(known.ratings.power);
+    // With a battery on the DC side, the AC rating says nothing about how much the sun may give.
+    info.max_power = info.max_power.or(known.ratings.power.filter(|_| !known.battery));
     info.phases = known.phases(Model::Inverter);
     let takes = known.at(Model::Immediate).map(|_| commands(unit, ITSELF, |_| known.ratings.limit_base));
     with_commands(info, Capability::EnergyMeter, takes.unwrap_or_default())

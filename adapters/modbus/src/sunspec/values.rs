@@ -50,8 +50,10 @@ fn solar(known: &Known, ac: Block<'_>, immediate: Option<Block<'_>>, modules: &[
     let of_all = ac.number(inverter::DC_POWER).or_else(|| ac.number(inverter::POWER));
     let counted = if known.pv_counters {
         sum(pv.map(|module| module.energy)).filter(|wh| *wh > 0.0)
+    } else if known.battery {
+        // The AC counter contains what the battery gave and took: power is integrated instead.
+        None
     } else {
-        // The AC counter: on a hybrid it contains what the battery gave and took.
         ac.number(inverter::ENERGY)
     };
     let phases = usize::from(known.phases(Model::Inverter));

@@ -25,7 +25,8 @@ async fn a_hybrid_is_found_with_its_battery_and_its_grid_meter() {
     );
     assert_eq!((roof.manufacturer.as_str(), roof.model.as_str()), ("Sunny", "Hybrid 5.0"));
     assert_eq!((roof.serial.as_deref(), roof.firmware.as_deref()), (Some("SN-1"), Some("1.2.3")));
-    assert_eq!((roof.max_power, roof.phases, roof.role), (Some(5000.0), 3, EnergyRole::Producer));
+    // Its AC rating says nothing about what the sun may give beside a battery.
+    assert_eq!((roof.max_power, roof.phases, roof.role), (None, 3, EnergyRole::Producer));
     assert_eq!((battery.capacity, battery.max_power), (Some(10.24), Some(5000.0)));
     assert_eq!((battery.device_type, battery.role), (DeviceType::BatteryPack, EnergyRole::Storage));
     assert_eq!((grid.serial.as_deref(), grid.usage, grid.phases), (Some("SN-2"), Some(Usage::Grid), 3));

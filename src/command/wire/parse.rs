@@ -1,23 +1,12 @@
-//! Commands, results and refusals as JSON. Pure.
-//!
-//! | message | keys |
-//! | --- | --- |
-//! | command (in) | `command`; optional `deviceId` `parameters` `priority` `id` `correlationId` `batchId` `source` `owner` `issuedAt` `expiresIn` `scheduledAt` `maxRetries` |
-//! | progress (out) | `id` `deviceId` `command` `correlationId` `batchId` `source` `owner` `status` (`accepted`, `executing`) `at` `attempts` |
-//! | result (out) | `id` `correlationId` `batchId` `deviceId` `command` `parameters` `source` `owner` `status` `outcome` `verified` `written` `requested` `observed` `supersededBy` `attempts` `error` {`code` `message`} `acceptedAt` `executedAt` `completedAt` `duration` (ms) |
-//! | refusal (out) | `id` `deviceId` `command` `correlationId` `status` `failed` `outcome` `rejected` `error` |
-//!
-//! Times are RFC 3339 in UTC with milliseconds; a command may also give them as ms since 1970.
-//! Keys without a value are left out. An unknown key is refused, because a misspelt `expiresIn`
-//! would otherwise execute what should have expired.
+//! Command messages in.
 
 use std::{sync::Arc, time::Duration};
 
-use adapter_api::{CommandSource, CommandStatus, Outcome, Parameters, Priority, Value};
-use serde_json::{Map, Value as Json, json};
+use adapter_api::{CommandSource, Parameters, Priority};
+use serde_json::{Map, Value as Json};
 
-use super::{Refusal, RefusalCode, Request};
-use crate::journal::CommandRow;
+use super::value;
+use crate::command::{Refusal, RefusalCode, Request};
 
 const KEYS: [&str; 13] = [
     "deviceId",
@@ -35,7 +24,7 @@ const KEYS: [&str; 13] = [
     "maxRetries",
 ];
 /// Longest id, correlation id, batch id and owner that is kept.
-const MAX_TEXT: usize = 200;
+pub const MAX_TEXT: usize = 200;
 /// Longest waiting time that can be asked for.
 const MAX_EXPIRES_IN: f64 = 31_536_000.0;
 
@@ -83,9 +72,10 @@ pub fn parse_object(json: &Json, door: Door<'_>) -> Result<Request, Refusal> {
         }
         (Some(device), _) => device.to_owned(),
         (None, Some(device)) => device,
-        (None, None) => return Err(malformed("`deviceId` is missing")),
+        (None, None) => return Err(malformed("`deviceId` is missing; `maestro devices` lists them")),
     };
-    let command = text(object, "command")?.ok_or_else(|| malformed("`command` is missing"))?;
+    let command = text(object, "command")?
+        .ok_or_else(|| malformed(format!("`command` is missing; send an object like {EXAMPLE}")))?;
     let user = text(object, "owner")?.unwrap_or_else(|| door.user.to_owned());
     let request = Request::new(&device, &command, parameters(object)?, &format!("{}:{user}", door.name));
     Ok(Request {
@@ -173,122 +163,6 @@ fn parameters(object: &Map<String, Json>) -> Result<Parameters, Refusal> {
         parameters.0.insert(Arc::from(name.as_str()), value);
     }
     Ok(parameters)
-}
-
-/// A parameter's or point's value from JSON.
-pub fn value(json: &Json) -> Option<Value> {
-    match json {
-        Json::Number(number) => number.as_f64().map(Value::Number),
-        Json::String(text) => Some(Value::from(text.as_str())),
-        Json::Bool(on) => Some(Value::Bool(*on)),
-        Json::Null | Json::Array(_) | Json::Object(_) => None,
-    }
-}
-
-/// A value as JSON; whole numbers without a fraction, so that 3000 W reads 3000.
-pub fn json(value: &Value) -> Json {
-    match value {
-        // 2^53: beyond it f64 is no longer exact on whole numbers.
-        #[allow(clippy::cast_possible_truncation)]
-        Value::Number(number) if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 => {
-            json!(*number as i64)
-        }
-        Value::Number(number) => json!(number),
-        Value::Text(text) => json!(&**text),
-        Value::Bool(on) => json!(on),
-    }
-}
-
-/// Parameters as a JSON object.
-pub fn parameters_json(parameters: &Parameters) -> Json {
-    Json::Object(parameters.0.iter().map(|(name, value)| (name.to_string(), json(value))).collect())
-}
-
-/// ms since 1970 as RFC 3339.
-pub fn time_text(ms: i64) -> String {
-    match jiff::Timestamp::from_millisecond(ms) {
-        Ok(time) => format!("{time:.3}"),
-        Err(_) => ms.to_string(),
-    }
-}
-
-/// The word for a status on the wire: a waiting command is told as accepted.
-pub const fn status_word(status: CommandStatus) -> &'static str {
-    match status {
-        CommandStatus::Pending => "accepted",
-        other => other.as_str(),
-    }
-}
-
-/// A progress message.
-pub fn progress(row: &CommandRow) -> Json {
-    let at = row.events.last().map(|event| time_text(event.at));
-    without_nulls(json!({
-        "id": row.id,
-        "deviceId": row.device.as_str(),
-        "command": row.command,
-        "correlationId": row.correlation_id,
-        "batchId": row.batch_id,
-        "source": row.source.as_str(),
-        "owner": row.owner,
-        "status": status_word(row.status),
-        "at": at,
-        "attempts": row.attempts,
-    }))
-}
-
-/// A result, also of a command that has not ended yet.
-pub fn result(row: &CommandRow) -> Json {
-    let duration = row.completed_at.zip(row.executed_at).map(|(end, start)| (end - start).max(0));
-    without_nulls(json!({
-        "id": row.id,
-        "correlationId": row.correlation_id,
-        "batchId": row.batch_id,
-        "deviceId": row.device.as_str(),
-        "command": row.command,
-        "parameters": parameters_json(&row.parameters),
-        "priority": row.priority.as_str(),
-        "source": row.source.as_str(),
-        "owner": row.owner,
-        "status": status_word(row.status),
-        "outcome": row.outcome.map(Outcome::as_str),
-        "verified": row.verified,
-        "written": row.written,
-        "requested": row.requested.as_ref().map(parameters_json),
-        "observed": row.observed.as_ref().map(parameters_json),
-        "supersededBy": row.superseded_by,
-        "attempts": row.attempts,
-        "error": row.error.as_ref().map(|(code, message)| json!({"code": code, "message": message})),
-        "acceptedAt": time_text(row.accepted_at),
-        "expiresAt": time_text(row.expires_at),
-        "executedAt": row.executed_at.map(time_text),
-        "completedAt": row.completed_at.map(time_text),
-        "duration": duration,
-    }))
-}
-
-/// A refusal, told like a result. `request` is what could be understood of it.
-pub fn refusal(refusal: &Refusal, request: Option<&Request>) -> Json {
-    without_nulls(json!({
-        "id": request.and_then(|request| request.id.as_deref()),
-        "correlationId": request.and_then(|request| request.correlation_id.as_deref()),
-        "batchId": request.and_then(|request| request.batch_id.as_deref()),
-        "deviceId": request.map(|request| request.device.as_str()),
-        "command": request.map(|request| request.command.as_str()),
-        "owner": request.map(|request| request.owner.as_str()),
-        "status": CommandStatus::Failed.as_str(),
-        "outcome": Outcome::Rejected.as_str(),
-        "error": {"code": refusal.code.as_str(), "message": refusal.message},
-    }))
-}
-
-fn without_nulls(json: Json) -> Json {
-    match json {
-        Json::Object(object) => {
-            Json::Object(object.into_iter().filter(|(_, value)| !value.is_null()).collect())
-        }
-        other => other,
-    }
 }
 
 #[cfg(test)]
