@@ -129,7 +129,19 @@ pub(super) fn select(
 ) -> rusqlite::Result<Vec<(u64, CommandRow)>> {
     let sql = format!("SELECT {COLUMNS}, number FROM command {condition}");
     let mut statement = db.prepare_cached(&sql)?;
-    statement.query_map(values, |row| Ok((row.get::<_, i64>(COUNT - 1)? as u64, of_row(row)?)))?.collect()
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        match of_row(row) {
+            Ok(command) => found.push((row.get::<_, i64>(COUNT - 1)? as u64, command)),
+            // One row that makes no sense must not keep the gateway from starting.
+            Err(error) => {
+                let number: Option<i64> = row.get("number").ok();
+                tracing::warn!(number, %error, "a command in the journal makes no sense and is left out");
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Commands that fit a filter, newest first.

@@ -145,8 +145,11 @@ fn areas(before: f64, after: f64, hours: f64) -> (f64, f64) {
     if before > 0.0 { (first, second) } else { (second, first) }
 }
 
+/// An impossible power lowers the quality on the way to MongoDB, where such a document carries no
+/// increment: what it would have added goes to the next one.
 fn believable(reading: &Reading) -> bool {
-    matches!(reading.quality, Quality::Good | Quality::Fair)
+    let possible = power(reading).is_none_or(|power| power.abs() <= ANY_POWER);
+    possible && matches!(reading.quality, Quality::Good | Quality::Fair)
 }
 
 fn power(reading: &Reading) -> Option<f64> {

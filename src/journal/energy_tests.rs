@@ -175,3 +175,15 @@ fn role_and_usage_decide_what_positive_power_means() {
     let energy = meter.take(inverter, &reading(60, &[("activePower", 3000.0)]));
     assert_eq!((energy.produced.increment, energy.consumed.increment), (Some(50), None));
 }
+
+#[test]
+fn an_impossible_power_carries_no_increment_and_the_next_reading_makes_up_for_it() {
+    let mut meter = Meter::default();
+    let mut take = |seconds, power, kwh| {
+        let points = [("activePower", power), ("energyConsumedTotal", kwh)];
+        meter.take(PLUG, &reading(seconds, &points)).consumed.increment
+    };
+    assert_eq!(take(0, 100.0, 10.0), None);
+    assert_eq!(take(60, 200_000.0, 10.002), None);
+    assert_eq!(take(120, 100.0, 10.004), Some(4));
+}

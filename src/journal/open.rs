@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -45,7 +45,14 @@ pub(super) fn open(
     let lock = lock(&settings.data_dir.join("lock"))?;
     let path = settings.data_dir.join("journal.db");
     let wrong = |error| JournalError::sqlite(&path, error);
-    let db = schema::open(&path)?;
+    let db = match schema::open(&path) {
+        Err(error @ JournalError::Damaged { .. }) => {
+            tracing::error!(%error, "the journal is damaged: it is set aside and a new one begins");
+            set_aside(&path)?;
+            schema::open(&path)?
+        }
+        opened => opened?,
+    };
     let identity = identity(&db).map_err(wrong)?;
     let clean = schema::meta::<bool>(&db, "clean").map_err(wrong)?.unwrap_or(false);
     let (pending, found) = Pending::open(&settings.runtime_dir, identity)?;
@@ -86,6 +93,26 @@ pub(super) fn open(
     let reader = Reader::new(path, damage);
     let journal = Journal::new(to_readings, to_control, thread, reader, identity);
     Ok(Opened { journal, recovery })
+}
+
+/// Keeps a damaged database and its companions for a person to look at, under another name.
+fn set_aside(path: &Path) -> Result<(), JournalError> {
+    let name = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let count = (1_u32..).find(|count| !name(&format!(".damaged-{count}")).exists()).unwrap_or(1);
+    for ending in ["", "-wal", "-shm"] {
+        let (from, to) = (name(ending), name(&format!(".damaged-{count}{ending}")));
+        match fs::rename(&from, &to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(JournalError::folder(&from, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, JournalError> {

@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, never, select};
 use tokio::sync::oneshot;
 
 use super::{
-    JournalError,
+    JournalError, command_table,
     compact::Compactor,
     group::BATCH_MAX,
     hour_of,
@@ -32,6 +32,9 @@ const TIDY_STEP: Duration = Duration::from_millis(100);
 /// Hours of readings that age may delete within one hour. A clock that is wrong for a while then
 /// costs a day of the oldest readings at most, not all of them.
 const AGED_PER_HOUR: u32 = 24;
+
+/// Commands younger than this stay also when there is no room, ms: their ids must be remembered.
+const COMMANDS_KEPT: i64 = 24 * 3_600_000;
 
 /// Told what was taken, after it is safe from a crash.
 pub(super) type Taken = Box<dyn FnMut(&[Stored]) + Send>;
@@ -238,6 +241,12 @@ impl Thread {
         }
         let may_age = house.aged < AGED_PER_HOUR;
         let retention_ms = if may_age { rules.retention_ms } else { i64::MAX };
+        // Commands nobody will ask for again go before any reading does.
+        if tidy::is_over(&self.writer.db, rules)?
+            && command_table::prune(&self.writer.db, wall.saturating_sub(COMMANDS_KEPT), self.writer.rev)? > 0
+        {
+            return Ok(true);
+        }
         let pruned = tidy::prune(&mut self.writer.db, Rules { retention_ms, ..rules }, wall)?;
         house.aged += u32::from(pruned.aged);
         again |= pruned.again;
@@ -252,11 +261,9 @@ impl Thread {
         }
         house.dropping = pruned.undelivered > 0 || (house.dropping && pruned.again);
         if may_age {
-            again |= super::command_table::prune(
-                &self.writer.db,
-                wall.saturating_sub(rules.retention_ms),
-                self.writer.rev,
-            )? == super::command_table::PRUNED_MAX;
+            let before = wall.saturating_sub(rules.retention_ms);
+            again |=
+                command_table::prune(&self.writer.db, before, self.writer.rev)? == command_table::PRUNED_MAX;
         }
         Ok(again)
     }

@@ -43,9 +43,14 @@ pub(super) fn forget_delivered(db: &mut Connection, uplink: bool) -> rusqlite::R
     Ok(gone.batches == STEP)
 }
 
+/// Is there more than there may be?
+pub(super) fn is_over(db: &Connection, rules: Rules) -> rusqlite::Result<bool> {
+    Ok(schema::used_bytes(db)? > rules.max_size)
+}
+
 /// Deletes the oldest that is too old, or too much. Age goes by the given time.
 pub(super) fn prune(db: &mut Connection, rules: Rules, now_ms: i64) -> rusqlite::Result<Pruned> {
-    let over = schema::used_bytes(db)? > rules.max_size;
+    let over = is_over(db, rules)?;
     let cutoff = now_ms.saturating_sub(rules.retention_ms);
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let chunk: Option<i64> = transaction.query_row("SELECT min(hour) FROM chunk", [], |row| row.get(0))?;
@@ -70,6 +75,7 @@ pub(super) fn prune(db: &mut Connection, rules: Rules, now_ms: i64) -> rusqlite:
     };
     let gone = delete_batches(&transaction, condition, value, STEP)?;
     if gone.batches > 0 {
+        pruned.aged |= !over;
         pruned.again |= gone.batches == STEP || over;
         pruned.undelivered =
             if rules.uplink { gone.readings_after(delivered(&transaction, true)?) } else { 0 };

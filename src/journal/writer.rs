@@ -26,6 +26,8 @@ use super::{
     write::{apply, insert_batch},
 };
 
+/// How long readings wait for their commit while the pending file takes none.
+const UNSECURED_GROUP: Duration = Duration::from_secs(1);
 /// Readings that may be held while commits fail, in bytes of the pending file; in memory they take
 /// some ten times that. Above it no more are taken, and adapters wait.
 const HELD_MAX: usize = 4 << 20;
@@ -155,7 +157,7 @@ impl Writer {
             Ok(()) => {}
             Err(error) => {
                 if !self.unsecured {
-                    tracing::error!(%error, "the pending file cannot be written; every reading is committed at once. Free room in the runtime folder");
+                    tracing::error!(%error, "the pending file cannot be written; readings are committed each second. Free room in the runtime folder");
                 }
                 self.unsecured = true;
             }
@@ -190,10 +192,12 @@ impl Writer {
         if let Some((_, retry_at)) = &self.failing {
             return Some(*retry_at);
         }
-        if self.full() || (self.unsecured && !self.held.is_empty()) {
+        if self.full() {
             return Some(Instant::now());
         }
-        self.group.due_at(self.group_time)
+        // Without the pending file a crash costs what is held: little, and still not a commit each.
+        let group = if self.unsecured { self.group_time.min(UNSECURED_GROUP) } else { self.group_time };
+        self.group.due_at(group)
     }
 
     /// What is held is of another hour than what comes now. While commits fail it has to wait.

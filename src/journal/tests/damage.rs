@@ -48,7 +48,7 @@ async fn a_damaged_batch_is_skipped_and_counted() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_a_broken_file_and_a_second_gateway_are_refused_with_a_remedy() {
+async fn a_newer_schema_and_a_second_gateway_are_refused_with_a_remedy() {
     let home = Home::new();
     let (journal, _) = home.open();
     let error = home.try_open().err().unwrap();
@@ -62,11 +62,20 @@ async fn a_newer_schema_a_broken_file_and_a_second_gateway_are_refused_with_a_re
     let error = home.try_open().err().unwrap();
     assert!(matches!(&error, JournalError::Newer { found: 2, known: 1, .. }), "{error}");
     assert!(error.to_string().contains("install the newer version again"), "{error}");
+}
 
-    std::fs::write(home.database(), "this is no database, and it is longer than a header".repeat(100))
-        .unwrap();
-    let error = home.try_open().err().unwrap();
-    assert!(matches!(&error, JournalError::Damaged { .. }), "{error}");
+#[tokio::test]
+async fn a_broken_file_is_set_aside_and_the_gateway_goes_on_with_a_new_one() {
+    let home = Home::new();
+    home.open().0.close().await.unwrap();
+    let broken = "this is no database, and it is longer than a header".repeat(100);
+    for count in 1..=2 {
+        std::fs::write(home.database(), &broken).unwrap();
+        let (journal, _) = home.open();
+        journal.close().await.unwrap();
+        let aside = home.database().with_extension(format!("db.damaged-{count}"));
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), broken);
+    }
 }
 
 #[tokio::test]
