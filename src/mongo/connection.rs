@@ -197,7 +197,9 @@ pub(super) async fn deadline<F: IntoFuture>(call: F) -> Result<F::Output, MongoE
 /// # Errors
 /// Says what is wrong, without the text of a URI that holds a password.
 pub fn check_uri(uri: &str) -> Result<(), MongoError> {
-    ConnectionString::parse(uri).map(|_| ()).map_err(|e| uri_error(&e, uri.contains('@')))
+    ConnectionString::parse(without_socket_timeout(uri).0)
+        .map(|_| ())
+        .map_err(|e| uri_error(&e, uri.contains('@')))
 }
 
 /// The driver quotes pieces of the URI, and with an unescaped `@` or `/` such a piece is a password.

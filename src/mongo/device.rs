@@ -113,7 +113,7 @@ pub async fn write_state(connection: &Connection, input: &StateInput<'_>) -> Res
 fn registration(input: &DeviceInput<'_>) -> Document {
     let info = input.info;
     let online = input.availability == Some(Availability::Online);
-    let mut set = doc! {
+    let set = doc! {
         "protocol": info.protocol.as_str(),
         "deviceType": info.device_type.as_str(),
         "capabilities": info.capabilities.iter().map(|c| capability(c, info.control)).collect::<Vec<_>>(),
@@ -126,7 +126,6 @@ fn registration(input: &DeviceInput<'_>) -> Document {
         "profile": &info.profile,
         "updatedAt": date(input.now),
     };
-    put(&mut set, "lastSeenAt", input.seen_at.map(date));
     let mut once = doc! {
         "name": name(info),
         "settings": {
@@ -138,7 +137,10 @@ fn registration(input: &DeviceInput<'_>) -> Document {
     };
     put(&mut once, "room", info.room.as_deref());
     put(&mut once, "location", info.location.as_deref());
-    doc! { "$set": set, "$setOnInsert": once }
+    let mut update = doc! { "$set": set, "$setOnInsert": once };
+    // A state may have been newer than what the registry remembers.
+    put(&mut update, "$max", input.seen_at.map(|at| doc! { "lastSeenAt": date(at) }));
+    update
 }
 
 /// A device that never answered and has a problem needs attention; one that did answer is offline.
@@ -198,9 +200,8 @@ fn state(input: &StateInput<'_>) -> (Document, Document) {
     let update = doc! { "$set": {
         "currentState": points(input.points),
         "stateSeq": { "generation": generation, "number": number },
-        "lastSeenAt": date(input.measured_at),
         "updatedAt": date(input.now),
-    }};
+    }, "$max": { "lastSeenAt": date(input.measured_at) } };
     (filter, update)
 }
 
@@ -273,9 +274,10 @@ mod tests {
                 "firmwareVersion": "1.2", "maxPower": 8_000.0,
             },
             "isOnline": true, "status": "online", "gatewayId": "h", "adapter": "modbus.roof",
-            "profile": "sunspec", "updatedAt": date(6), "lastSeenAt": date(5),
+            "profile": "sunspec", "updatedAt": date(6),
         };
         assert_eq!(set, &wanted);
+        assert_eq!(update.get_document("$max").unwrap(), &doc! { "lastSeenAt": date(5) });
         let once = update.get_document("$setOnInsert").unwrap();
         let keys: Vec<_> = once.keys().collect();
         assert_eq!(keys, ["name", "settings", "energyProfile", "createdAt", "room"]);

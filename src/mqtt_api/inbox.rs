@@ -7,6 +7,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use rumqttc::v5::mqttbytes::{QoS, v5::Publish};
+use serde_json::Value as Json;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     command::{Accepted, Commands, RefusalCode, wire},
     devices::Devices,
-    journal::Journal,
+    journal::{Journal, Reply},
 };
 
 /// Key of the session's name in the notes.
@@ -109,10 +110,12 @@ impl Inbox {
         match self.commands.submit((*request).clone()).await {
             // Its result comes when it ends.
             Ok(Accepted::New(_)) => {}
+            // A redelivery of what is in work: its own answer comes when it ends.
+            Ok(Accepted::Known(row)) if request.redelivered && row.outcome.is_none() => {}
             Ok(Accepted::Known(row)) => {
-                if let (Some(reply), true) = (&request.reply, row.outcome.is_some()) {
-                    answer.messages.push(Message::reply(reply, &wire::result(&row)));
-                }
+                let reply =
+                    request.reply.as_ref().filter(|_| row.outcome.is_some() || request.reply != row.reply);
+                answer.messages = self.told(&wire::result(&row), Some(row.device.as_str()), reply);
             }
             // The next start gets it from the broker.
             Err(refusal) if refusal.code == RefusalCode::Stopping && publish.pkid != 0 => {
@@ -127,13 +130,17 @@ impl Inbox {
 
     fn refusal(&self, refused: Refused) -> Vec<Message> {
         let json = wire::refusal(&refused.refusal, refused.request.as_ref());
-        let device = refused.device.and_then(|device| self.devices.get(&device));
-        let reply = refused.reply.as_ref().map(|reply| Message::reply(reply, &json));
+        self.told(&json, refused.device.as_deref(), refused.reply.as_ref())
+    }
+
+    /// An answer to the one who asked, on the device's topic and on the common one.
+    fn told(&self, json: &Json, device: Option<&str>, reply: Option<&Reply>) -> Vec<Message> {
+        let device = device.and_then(|device| self.devices.get(device));
+        let reply = reply.map(|reply| Message::reply(reply, json));
         // A topic is made for a device that exists, not for every name that somebody sends.
-        let device = device.map(|row| {
-            Message::json(self.topics.device(&row.info.id, Leaf::Result), QoS::AtLeastOnce, &json)
-        });
-        let all = Message::json(self.topics.result(), QoS::AtLeastOnce, &json);
+        let device = device
+            .map(|row| Message::json(self.topics.device(&row.info.id, Leaf::Result), QoS::AtLeastOnce, json));
+        let all = Message::json(self.topics.result(), QoS::AtLeastOnce, json);
         reply.into_iter().chain(device).chain([all]).collect()
     }
 

@@ -8,9 +8,9 @@ use std::{collections::HashSet, time::Duration};
 use adapter_api::DeviceId;
 use tokio::time::Instant;
 
-use super::{Identity, UplinkError, convert};
+use super::{Identity, UplinkError, convert, mirror::Mirror};
 use crate::{
-    journal::{DeviceRow, Journal, Reader, Stored},
+    journal::{Journal, Reader, Stored},
     mongo::{Built, CollectionKind, Connection, Document, Inserter, build_measurement},
 };
 
@@ -36,7 +36,6 @@ pub(super) struct Forwarder {
     maybe_sent: u64,
     backlog: u64,
     waiting_since: Option<Instant>,
-    devices: Vec<DeviceRow>,
     /// Points that are out of range now: said when it starts and when it ends.
     out_of_range: HashSet<(DeviceId, &'static str)>,
     refused: u64,
@@ -60,7 +59,6 @@ impl Forwarder {
             identity: identity.clone(),
             backlog: 0,
             waiting_since: None,
-            devices: Vec::new(),
             out_of_range: HashSet::new(),
             refused: 0,
         })
@@ -83,7 +81,7 @@ impl Forwarder {
     }
 
     /// Sends one batch if one is due, or if `all` shall go. True when another is due at once.
-    pub(super) async fn step(&mut self, all: bool) -> Result<bool, UplinkError> {
+    pub(super) async fn step(&mut self, all: bool, mirror: &Mirror) -> Result<bool, UplinkError> {
         self.backlog = self.reader.last_number().await?.saturating_sub(self.delivered);
         if self.backlog == 0 {
             self.waiting_since = None;
@@ -100,8 +98,7 @@ impl Forwarder {
             return Ok(false);
         };
         let (maybe_there, last) = (first.number <= self.maybe_sent, last.number);
-        self.know_devices(&batch).await?;
-        let (numbers, documents) = self.documents(&batch);
+        let (numbers, documents) = self.documents(&batch, mirror);
         for refusal in self.inserter.insert(&documents, maybe_there).await? {
             self.refused += 1;
             let number = numbers[refusal.index];
@@ -118,20 +115,17 @@ impl Forwarder {
         Ok(if all { self.backlog > 0 } else { due(self.backlog, Duration::ZERO) })
     }
 
-    /// A device's role says which counter is its main one.
-    async fn know_devices(&mut self, batch: &[Stored]) -> Result<(), UplinkError> {
-        let known = |stored: &Stored| self.devices.iter().any(|row| row.info.id == stored.reading.device);
-        if !batch.iter().all(known) {
-            self.devices = self.reader.devices().await?;
-        }
-        Ok(())
-    }
-
-    fn documents(&mut self, batch: &[Stored]) -> (Vec<u64>, Vec<Document>) {
+    fn documents(&mut self, batch: &[Stored], mirror: &Mirror) -> (Vec<u64>, Vec<Document>) {
         let mut numbers = Vec::with_capacity(batch.len());
         let mut documents = Vec::with_capacity(batch.len());
         for stored in batch {
-            let row = self.devices.iter().find(|row| row.info.id == stored.reading.device);
+            // Another gateway's device of this name must not get our readings.
+            if mirror.is_foreign(&stored.reading.device) {
+                self.refused += 1;
+                continue;
+            }
+            // Its role says which counter is its main one.
+            let row = mirror.device(&stored.reading.device);
             let device_id = self.identity.device(&stored.reading.device);
             let input = convert::measurement(stored, row, &self.identity, &device_id, &self.installation);
             let Built { document, dropped } = build_measurement(&input);

@@ -88,6 +88,10 @@ impl Mirror {
         let rows = self.reader.commands_changed_after(self.revision, PAGE).await?;
         let Some(last) = rows.last().map(|(revision, _)| *revision) else { return Ok(false) };
         for (_, row) in &rows {
+            if self.foreign.contains(&row.device) {
+                self.refused += 1;
+                continue;
+            }
             let name = self.devices.iter().find(|d| d.info.id == row.device).map(|d| d.info.name.as_str());
             let device_id = self.identity.device(&row.device);
             let input = convert::command(row, name, &self.identity, &device_id, &self.installation);
@@ -109,6 +113,16 @@ impl Mirror {
         self.journal.set_cursor(CURSOR, last).await?;
         self.revision = last;
         Ok(rows.len() == PAGE)
+    }
+
+    /// Does MongoDB hold it as another gateway's?
+    pub(super) fn is_foreign(&self, device: &DeviceId) -> bool {
+        self.foreign.contains(device)
+    }
+
+    /// A device as it was last read.
+    pub(super) fn device(&self, device: &DeviceId) -> Option<&DeviceRow> {
+        self.devices.iter().find(|row| row.info.id == *device)
     }
 
     /// Registers the devices that changed.

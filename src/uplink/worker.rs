@@ -119,9 +119,9 @@ impl Worker {
     /// One round. True when more waits.
     async fn turn(&mut self, stopping: bool) -> Result<bool, UplinkError> {
         let parts = self.parts.as_mut().expect("connect() made them");
-        let readings = parts.forwarder.step(stopping).await?;
-        let commands = parts.mirror.commands().await?;
         parts.mirror.devices().await?;
+        let readings = parts.forwarder.step(stopping, &parts.mirror).await?;
+        let commands = parts.mirror.commands().await?;
         parts.mirror.states(&self.latest).await?;
         self.status.send_modify(|status| {
             status.delivered_number = parts.forwarder.delivered();
