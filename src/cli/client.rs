@@ -1,12 +1,18 @@
 //! The client's side of the API on the daemon's socket.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::config::{Sources, load};
+use crate::config::Sources;
+
+/// Longer than any request asks the daemon to wait.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Speaks HTTP to the daemon of this machine.
 pub struct Client {
@@ -26,9 +32,9 @@ impl Client {
     pub fn new(socket: Option<&Path>, config: &Path) -> anyhow::Result<Self> {
         let socket = match socket {
             Some(socket) => socket.to_owned(),
-            None => socket_of(config),
+            None => crate::config::socket(&Sources::of_process(config)),
         };
-        let http = reqwest::Client::builder().unix_socket(socket.clone()).build()?;
+        let http = reqwest::Client::builder().unix_socket(socket.clone()).timeout(PATIENCE).build()?;
         Ok(Self { socket, http })
     }
 
@@ -70,10 +76,4 @@ impl Answer {
             None => bail!("the gateway answered {}", self.status),
         }
     }
-}
-
-/// The socket that the configuration names; the default one when there is no configuration.
-fn socket_of(config: &Path) -> PathBuf {
-    let gateway = load(&Sources::of_process(config)).map(|(config, _)| config.gateway).unwrap_or_default();
-    gateway.socket()
 }

@@ -56,7 +56,7 @@ pub async fn run(arguments: &Arguments, json: bool) -> anyhow::Result<ExitCode> 
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            () = signals.stop() => break,
+            () = signals.end() => break,
             _ = second.tick() => {}
         }
         while let Ok(notice) = notices.try_recv() {
@@ -67,7 +67,7 @@ pub async fn run(arguments: &Arguments, json: bool) -> anyhow::Result<ExitCode> 
     view.end();
     tokio::select! {
         stopped = app.stop() => stopped?,
-        () = signals.stop() => return Ok(ExitCode::FAILURE),
+        () = signals.end() => return Ok(ExitCode::FAILURE),
     }
     home.stop().await;
     if arguments.folder.is_none() {

@@ -39,12 +39,18 @@ fn list(body: &Value) {
                 text(device, "type").to_owned(),
                 text(device, "availability").to_owned(),
                 power.map_or("-".to_owned(), |watts| format!("{watts:.0} W")),
-                if device["control"] == true { "yes" } else { "no" }.to_owned(),
+                if commandable(device) { "yes" } else { "no" }.to_owned(),
                 text(device, "problem").to_owned(),
             ]
         })
         .collect();
     say(&table(&["DEVICE", "NAME", "TYPE", "STATE", "POWER", "CONTROL", "PROBLEM"], &rows));
+}
+
+/// Does it take anything but `refresh`, and may it?
+fn commandable(device: &Value) -> bool {
+    let commands = device["commands"].as_array().map_or(&[][..], Vec::as_slice);
+    device["control"] == true && commands.iter().any(|command| command["command"] != "refresh")
 }
 
 fn one(device: &Value) {

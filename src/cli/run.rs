@@ -33,7 +33,11 @@ pub async fn run(file: &Path) -> anyhow::Result<ExitCode> {
                 tracing::error!("a part failed that only a new start can mend; stopping");
                 break ExitCode::FAILURE;
             }
-            Told::Reload => reload(&mut app, file).await,
+            // A stop that comes meanwhile does not wait for it.
+            Told::Reload => tokio::select! {
+                () = reload(&mut app, file) => {}
+                () = signals.stop() => break ExitCode::SUCCESS,
+            },
         }
     };
     health::stopping();
@@ -99,6 +103,15 @@ impl Signals {
             _ = self.interrupt.recv() => Told::Stop,
             _ = self.hang_up.recv() => Told::Reload,
             () = failed.cancelled() => Told::Failed,
+        }
+    }
+
+    /// Resolves at SIGTERM, SIGINT and SIGHUP: for what ends with its terminal.
+    pub async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 

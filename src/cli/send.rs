@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{client::Client, say, say_json};
+use super::{client::Client, devices::shown, say, say_json};
 
 /// Longest that one request waits; the daemon answers earlier when the command has ended.
 const WAIT: Duration = Duration::from_secs(30);
@@ -101,7 +101,7 @@ fn told(result: &Value) -> String {
         (None, _) => {}
     }
     if let Some(observed) = result["observed"].as_object() {
-        let shown: Vec<_> = observed.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let shown: Vec<_> = observed.iter().map(|(key, value)| format!("{key}={}", shown(value))).collect();
         line.push_str(&format!("; the device shows {}", shown.join(" ")));
     }
     if let Some(message) = result["error"]["message"].as_str() {

@@ -23,7 +23,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         say(&format!("{device} answers Modbus TCP at {address}"));
     }
     say("Ctrl-C ends it.");
-    signals.stop().await;
+    signals.end().await;
     running.stop().await;
     Ok(ExitCode::SUCCESS)
 }

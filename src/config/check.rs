@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use adapter_api::Usage;
 
 use super::{Config, Finding};
-use crate::mqtt_api;
+use crate::{mongo, mqtt_api};
 
 /// Everything that keeps it from working, and what somebody will wonder about.
 pub fn check(config: &Config) -> Vec<Finding> {
@@ -71,11 +71,10 @@ fn doors(config: &Config) -> Vec<Finding> {
     {
         findings.push(Finding::error("broker.listen", message));
     }
-    if let Some(mongodb) = &config.mongodb {
-        let uri = &mongodb.uri.0;
-        if !uri.starts_with("mongodb://") && !uri.starts_with("mongodb+srv://") {
-            findings.push(Finding::error("mongodb.uri", "it must begin with mongodb:// or mongodb+srv://"));
-        }
+    if let Some(mongodb) = &config.mongodb
+        && let Err(error) = mongo::check_uri(&mongodb.uri.0)
+    {
+        findings.push(Finding::error("mongodb.uri", error.to_string()));
     }
     findings
 }

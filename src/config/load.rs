@@ -40,7 +40,9 @@ impl Sources {
     pub fn of_process(file: &Path) -> Self {
         Self {
             file: file.to_owned(),
-            environment: std::env::vars().collect(),
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         }
     }
@@ -76,12 +78,34 @@ pub fn load(sources: &Sources) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     if errors.is_empty() { Ok((config, warnings)) } else { Err(errors) }
 }
 
+/// Where the daemon of this configuration has its socket. Needs no secret, and takes what it can
+/// read: whoever may use the socket need not be allowed to read all of the configuration.
+pub fn socket(sources: &Sources) -> PathBuf {
+    #[derive(Deserialize)]
+    struct Only {
+        #[serde(default)]
+        gateway: Gateway,
+    }
+    let files = read_files(&sources.file).unwrap_or_default();
+    let merged = merged(sources, &files).ok();
+    let only = merged.and_then(|dict| Figment::from(Serialized::defaults(dict)).extract::<Only>().ok());
+    only.map(|only| only.gateway).unwrap_or_default().socket()
+}
+
 /// The main file and those of `maestro.d`, in the order in which they win.
 fn read_files(main: &Path) -> Result<Vec<(PathBuf, String)>, Finding> {
     let mut paths = vec![main.to_owned()];
     let folder = main.with_extension("d");
-    if let Ok(entries) = fs::read_dir(&folder) {
-        let mut more: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    let entries = fs::read_dir(&folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    if let Err(error) = &entries
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        // To go on without it would take its devices away.
+        let message = format!("cannot be read ({error}); give it to the gateway's group");
+        return Err(Finding { file: Some(folder), ..Finding::error("", message) });
+    }
+    if let Ok(entries) = entries {
+        let mut more: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
         more.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
         more.sort();
         paths.extend(more);
@@ -98,15 +122,28 @@ fn read_files(main: &Path) -> Result<Vec<(PathBuf, String)>, Finding> {
     paths.into_iter().map(read).collect()
 }
 
-fn merge(sources: &Sources, files: &[(PathBuf, String)]) -> Result<Config, Vec<Finding>> {
+fn merged(sources: &Sources, files: &[(PathBuf, String)]) -> Result<Dict, Vec<Finding>> {
     let mut figment = Figment::new();
     for (path, text) in files {
         let dict: Dict = toml::from_str(text).map_err(|error| vec![syntax(path, text, &error)])?;
         figment = figment.admerge(Serialized::defaults(dict));
     }
-    let environment = environment(&sources.environment);
-    figment = figment.merge(Serialized::defaults(environment));
     let mut dict: Dict = figment.extract().map_err(findings)?;
+    let environment = environment(&sources.environment, dict.contains_key("mongodb"));
+    // A secret that the environment gives wins over a file that the configuration names.
+    for (section, key) in SECRETS {
+        let given =
+            matches!(environment.get(section), Some(Value::Dict(_, table)) if table.contains_key(key));
+        if let (true, Some(Value::Dict(_, table))) = (given, dict.get_mut(section)) {
+            table.remove(&format!("{key}_file"));
+        }
+    }
+    let layers = Figment::from(Serialized::defaults(dict)).merge(Serialized::defaults(environment));
+    layers.extract().map_err(findings)
+}
+
+fn merge(sources: &Sources, files: &[(PathBuf, String)]) -> Result<Config, Vec<Finding>> {
+    let mut dict = merged(sources, files)?;
     let mut wrong = unknown_sections(&dict);
     wrong.extend(read_secrets(&mut dict, sources));
     if !wrong.is_empty() {
@@ -157,14 +194,19 @@ fn findings(error: figment::Error) -> Vec<Finding> {
                 }
                 Kind::MissingField(field) => {
                     path.push(field.to_string());
-                    "it is missing; write it".to_owned()
+                    format!("it is missing; write `{field} = …` here, as in the shipped example")
                 }
+                Kind::InvalidType(..) if is_secret(&path) => "it must be a text in quotes".to_owned(),
                 Kind::InvalidType(actual, expected) => format!("found {actual}, but it must be {expected}"),
-                other => other.to_string(),
+                other => format!("{other}; see the shipped example"),
             };
             Finding::error(path.join("."), message)
         })
         .collect()
+}
+
+fn is_secret(path: &[String]) -> bool {
+    SECRETS.iter().any(|(section, key)| path.iter().map(String::as_str).eq([*section, *key]))
 }
 
 /// Sets every secret that is given as a file, and takes the `_file` keys away.
@@ -192,7 +234,7 @@ fn read_secrets(dict: &mut Dict, sources: &Sources) -> Vec<Finding> {
             Err(error) => wrong.push(Finding::error(
                 place,
                 format!(
-                    "{} cannot be read ({error}); create it, readable for the gateway's user alone",
+                    "{} cannot be read ({error}); create it, readable for the gateway's user alone (a relative path is looked for in $CREDENTIALS_DIRECTORY, else beside the configuration)",
                     path.display()
                 ),
             )),
@@ -202,13 +244,18 @@ fn read_secrets(dict: &mut Dict, sources: &Sources) -> Vec<Finding> {
 }
 
 /// `MAESTRO_SECTION__KEY`, `MONGODB_URI` and `MONGODB_DB_NAME` as nested tables.
-fn environment(variables: &[(String, String)]) -> Dict {
+/// The backend's database name alone asks for no copy.
+fn environment(variables: &[(String, String)], copies: bool) -> Dict {
     let mut layer = Dict::new();
-    let of_backend = [("MONGODB_URI", ["mongodb", "uri"]), ("MONGODB_DB_NAME", ["mongodb", "database"])];
-    for (name, path) in of_backend {
-        if let Some((_, value)) = variables.iter().find(|(variable, _)| variable == name) {
-            insert(&mut layer, &path.map(str::to_owned), Value::from(value.as_str()));
-        }
+    let of_backend =
+        |name: &str| variables.iter().find(|(variable, _)| variable == name).map(|(_, value)| value);
+    let path = |key: &str| ["mongodb".to_owned(), key.to_owned()];
+    let uri = of_backend("MONGODB_URI");
+    if let Some(uri) = uri {
+        insert(&mut layer, &path("uri"), Value::from(uri.as_str()));
+    }
+    if let Some(database) = of_backend("MONGODB_DB_NAME").filter(|_| uri.is_some() || copies) {
+        insert(&mut layer, &path("database"), Value::from(database.as_str()));
     }
     let own: BTreeMap<_, _> = variables
         .iter()

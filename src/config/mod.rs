@@ -13,11 +13,11 @@ mod size;
 pub use self::{
     check::check,
     finding::{Finding, Level},
-    load::{Sources, load},
+    load::{Sources, load, socket},
     sections::{Broker, Commands, Gateway, Journal, Measurements, Mongodb, MqttApi, Secret},
     size::Size,
 };
-use crate::catalog::Adapters;
+use crate::{catalog::Adapters, journal};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,4 +36,17 @@ pub struct Config {
     pub commands: Commands,
     /// Every connection to devices.
     pub adapters: Adapters,
+}
+
+impl Config {
+    /// What the journal needs.
+    pub fn journal_settings(&self) -> journal::Settings {
+        journal::Settings {
+            data_dir: self.gateway.data_dir.clone(),
+            runtime_dir: self.gateway.runtime_dir.clone(),
+            group: self.journal.group.0,
+            retention: self.journal.retention.0,
+            max_size: self.journal.max_size.0,
+        }
+    }
 }

@@ -6,7 +6,7 @@ use adapter_api::Span;
 use serde::Deserialize;
 
 use super::Size;
-use crate::{broker, mqtt_api};
+use crate::{broker, mongo, mqtt_api};
 
 /// A text that must never be printed.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -124,6 +124,23 @@ impl Default for Mongodb {
             measurements: Measurements::Auto,
             keep_measurements: Span(day * 365),
             keep_commands: Span(day * 90),
+        }
+    }
+}
+
+impl Mongodb {
+    /// What the copy needs.
+    pub fn settings(&self) -> mongo::Settings {
+        mongo::Settings {
+            uri: self.uri.0.clone(),
+            database: self.database.clone(),
+            measurements: match self.measurements {
+                Measurements::Auto => mongo::Layout::Auto,
+                Measurements::Timeseries => mongo::Layout::Timeseries,
+                Measurements::Documents => mongo::Layout::Documents,
+            },
+            keep_measurements: self.keep_measurements.0,
+            keep_commands: self.keep_commands.0,
         }
     }
 }
