@@ -140,6 +140,43 @@ async fn a_lying_device_is_found_out() {
 }
 
 #[tokio::test]
+async fn whatever_a_device_answers_to_a_write_the_result_is_true_and_says_why() {
+    let home = house::still_home(12.0).await;
+    let impatient = house::sections(&home).replace("timeout = \"1s\"", "timeout = \"300ms\"");
+    let gateway = Gateway::start(house::GATEWAY, &impatient).await;
+    gateway.points("roof").await;
+    let limit = |id: &str, percent: u32| json!({"id": id, "command": "set_power_limit", "parameters": {"percent": percent}, "maxRetries": 1});
+    // Fault, how often, expected outcome, words in the error.
+    let cases = [
+        (Fault::Exception(1), 9, "rejected", "exception 1"),
+        (Fault::Exception(2), 9, "rejected", "exception 2"),
+        (Fault::Exception(3), 9, "rejected", "exception 3"),
+        (Fault::Exception(4), 1, "done", ""),
+        (Fault::Exception(6), 9, "unreachable", "exception 6"),
+        (Fault::Exception(11), 9, "unreachable", "exception 11"),
+        (Fault::Close { executed: true }, 1, "done", ""),
+        (Fault::Close { executed: false }, 1, "done", ""),
+        (Fault::OtherUnit, 1, "done", ""),
+        (Fault::EchoOtherValue, 1, "done", ""),
+        (Fault::Delay(std::time::Duration::from_millis(500)), 1, "done", ""),
+    ];
+    for (number, (fault, times, outcome, words)) in cases.into_iter().enumerate() {
+        let (what, percent) = (format!("{fault:?}"), 20 + number as u32);
+        home.hybrid().fault(fault, Scope::WRITES.times(times));
+        let id = format!("write-{number}");
+        let (status, answer) = gateway.post("roof", limit(&id, percent)).await;
+        assert_eq!(status, 202, "{answer}");
+        let result = gateway.result(&id).await;
+        home.hybrid().clear_faults();
+        assert_eq!(result["outcome"], outcome, "{what}: {result}");
+        let message = result["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.to_lowercase().contains(words), "{what}: {result}");
+        let applied = home.now().limit.is_some_and(|watts| (watts - f64::from(percent) * 60.0).abs() < 1.0);
+        assert_eq!(applied, outcome == "done", "{what}: the inverter is the judge: {:?}", home.now().limit);
+    }
+}
+
+#[tokio::test]
 async fn a_command_for_a_device_that_is_away_waits_for_it_and_uses_no_retry() {
     let home = house::still_home(1.0).await;
     let gateway = Gateway::start(house::GATEWAY, &house::sections(&home)).await;

@@ -34,25 +34,44 @@ async fn killed_between_accept_and_execution_it_executes_once_after_the_restart(
 
 #[tokio::test]
 async fn killed_in_flight_the_command_is_read_back_and_not_repeated() {
-    let home = house::still_home(1.0).await;
+    let home = house::still_home(12.0).await;
     let mut gateway = Gateway::start(house::GATEWAY, &house::sections(&home)).await;
-    gateway.points("roof-battery").await;
-    // It is executed, and the gateway never hears of it.
+    gateway.points("roof").await;
+    // It is executed by one write, and the gateway never hears of it.
     home.hybrid().fault(Fault::Silence { executed: true }, Scope::WRITES);
-    let body = json!({"id": "doubt", "command": "set_battery_mode", "parameters": {"mode": "hold"}});
-    gateway.post("roof-battery", body).await;
+    let body = json!({"id": "doubt", "command": "set_power_limit", "parameters": {"percent": 40}});
+    gateway.post("roof", body).await;
     until_true("it was written", || !home.hybrid().writes().is_empty()).await;
     gateway.kill();
-    let before = home.hybrid().writes().len();
     home.hybrid().clear_faults();
     gateway.start_again().await;
     let result = gateway.result("doubt").await;
-    // One write of several may have been cut off: then the fresh read says "not applied", and what
-    // is idempotent is sent once more. Either way the answer is what the inverter does.
     assert_eq!((&result["status"], &result["verified"]), (&json!("completed"), &json!(true)), "{result}");
-    assert!(home.now().battery.abs() < 1.0, "the battery holds: {}", home.now().battery);
-    if result["attempts"] == 1 {
-        assert_eq!(home.hybrid().writes().len(), before, "read back, not repeated");
+    assert_eq!(result["attempts"], 1, "{result}");
+    assert_eq!(home.hybrid().writes().len(), 1, "read back, not repeated: {:?}", home.hybrid().writes());
+    assert!(home.now().inverter <= 2400.0 + 1.0);
+}
+
+#[tokio::test]
+async fn killed_in_flight_and_not_applied_it_is_repeated_unless_its_time_is_over() {
+    for (expires_in, outcome, writes) in [(60.0, "done", 2), (0.5, "expired", 1)] {
+        let home = house::still_home(12.0).await;
+        let mut gateway = Gateway::start(house::GATEWAY, &house::sections(&home)).await;
+        gateway.points("roof").await;
+        home.hybrid().fault(Fault::Silence { executed: false }, Scope::WRITES);
+        let body = json!({"id": "lost", "command": "set_power_limit", "parameters": {"percent": 40}, "expiresIn": expires_in});
+        gateway.post("roof", body).await;
+        until_true("it was written", || !home.hybrid().writes().is_empty()).await;
+        gateway.kill();
+        home.hybrid().clear_faults();
+        let seen = home.hybrid().writes().len();
+        gateway.start_again().await;
+        let result = gateway.result("lost").await;
+        assert!(
+            result["outcome"] == outcome || (outcome == "expired" && result["status"] != "completed"),
+            "{result}"
+        );
+        assert_eq!(home.hybrid().writes().len() - seen, writes - 1, "{result}");
     }
 }
 
