@@ -13,5 +13,7 @@ mod crash;
 mod demo;
 mod home;
 mod mongodb;
+mod mqtt_door;
 mod parts;
 mod supervision;
+mod uplink;

@@ -5,6 +5,7 @@ pub mod house;
 mod mongod;
 mod mosquitto;
 mod mqtt;
+mod proxy;
 
 use std::{
     future::Future,
@@ -17,6 +18,7 @@ pub use self::{
     mongod::{Kind, Mongod},
     mosquitto::Mosquitto,
     mqtt::Peer,
+    proxy::{Framing, Proxy, Verdict, Way},
 };
 
 /// How long a condition may take before a test gives up. Machines are shared and slow at times.

@@ -25,7 +25,7 @@ pub enum Kind {
 pub struct Mongod {
     child: Child,
     folder: TempDir,
-    port: u16,
+    pub port: u16,
     kind: Kind,
 }
 
@@ -84,6 +84,27 @@ impl Mongod {
         self.wait_writable().await;
     }
 
+    /// Holds it still: what arrives stays in the kernel's buffers.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on, with what arrived meanwhile too.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    /// Lets the next `times` commands fail as the fail point's `data` says.
+    pub async fn fail(&self, times: i32, data: Document) {
+        let fail = doc! {"configureFailPoint": "failCommand", "mode": {"times": times}, "data": data};
+        self.direct().await.database("admin").run_command(fail).await.unwrap();
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     async fn direct(&self) -> Client {
         let mut options =
             ClientOptions::parse(format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port))
@@ -122,6 +143,8 @@ fn spawn(folder: &TempDir, port: u16, kind: Kind) -> Child {
     let mut command = Command::new(&program);
     command
         .args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--quiet"])
+        // Fail points.
+        .args(["--setParameter", "enableTestCommands=1"])
         .arg("--port")
         .arg(port.to_string())
         .arg("--dbpath")

@@ -18,11 +18,16 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub async fn start() -> Self {
+        Self::start_with("max_queued_messages 0").await
+    }
+
+    /// With these lines in its configuration instead of the one that README asks for.
+    pub async fn start_with(lines: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
         let text = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\n\
-             autosave_interval 1\nmax_queued_messages 0\nuser root\n",
+             autosave_interval 1\n{lines}\nuser root\n",
             folder.path().display()
         );
         fs::write(folder.path().join("mosquitto.conf"), text).unwrap();
@@ -40,6 +45,11 @@ impl Mosquitto {
     pub fn stop(&mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         self.child.wait().unwrap();
+    }
+
+    /// While it is stopped: loses its sessions and retained messages.
+    pub fn forget(&self) {
+        fs::remove_file(self.folder.path().join("mosquitto.db")).unwrap();
     }
 
     pub async fn start_again(&mut self) {

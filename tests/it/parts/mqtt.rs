@@ -1,6 +1,7 @@
 //! An automation on the other side of the broker.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -70,6 +71,14 @@ impl Peer {
     /// All that came on a topic.
     pub fn messages(&self, topic: &str) -> Vec<Publish> {
         self.got.lock().unwrap().iter().filter(|message| message.topic == topic.as_bytes()).cloned().collect()
+    }
+
+    /// The newest message of every topic.
+    pub fn newest(&self) -> BTreeMap<String, Publish> {
+        let got = self.got.lock().unwrap();
+        got.iter()
+            .map(|message| (String::from_utf8_lossy(&message.topic).into_owned(), message.clone()))
+            .collect()
     }
 
     /// Waits for a message on a topic that fits.
