@@ -1,18 +1,16 @@
 //! The unit's turn: which kind of unit it is, and what its link brought. Owns the link and the
 //! units; never decides when.
 
-use std::sync::Arc;
-
 use adapter_api::{
-    AdapterError, Clock, DeviceId, DeviceInfo, Driver, Fault, Job, Parameters, Problem, ReadBack, Reading,
-    Store, Unit, UnitId, WriteOutcome, Written,
-    profile::{Discovery, Function},
+    AdapterError, Clock, DeviceInfo, Driver, Fault, Job, Problem, ReadBack, Reading, Store, Unit, UnitId,
+    WriteOutcome, Written, profile::Discovery,
 };
 
 use crate::{
-    client::{Link, LinkError},
+    client::Link,
     config::{Address, Settings},
     meter::{self, Meter},
+    port::Port,
     sunspec::{self, Sunspec},
     units::{UnitConfig, resolve},
 };
@@ -33,58 +31,6 @@ struct Member {
 enum Kind {
     Meter(Meter),
     Sunspec(Sunspec),
-}
-
-/// One unit's way through the link.
-pub(crate) struct Port<'a> {
-    pub unit: &'a UnitConfig,
-    pub store: &'a Store,
-    link: &'a mut Link,
-}
-
-/// What a job asks. A copy, because a job may not be looked at from two threads, and a future that
-/// borrows it could not move between them.
-pub(crate) struct Ask {
-    pub unit: UnitId,
-    pub device: DeviceId,
-    pub command: Arc<str>,
-    pub parameters: Parameters,
-}
-
-impl Ask {
-    fn of(job: &Job) -> Self {
-        Self {
-            unit: job.unit.clone(),
-            device: job.device.clone(),
-            command: Arc::clone(&job.command),
-            parameters: job.parameters.clone(),
-        }
-    }
-}
-
-impl Port<'_> {
-    pub async fn read(&mut self, function: Function, start: u16, count: u16) -> Result<Vec<u16>, LinkError> {
-        self.link.read(self.unit.address, self.unit.pace, function, start, count).await
-    }
-
-    pub async fn write(&mut self, start: u16, words: &[u16]) -> Result<(), LinkError> {
-        self.link.write(self.unit.address, self.unit.pace, start, words).await
-    }
-
-    /// The error as a fault of this unit.
-    pub fn fault(&self, error: &LinkError) -> Fault {
-        error.fault(&self.place())
-    }
-
-    /// The error of a write as the end of a command.
-    pub fn outcome(&self, error: &LinkError, begun: bool) -> WriteOutcome {
-        error.outcome(&self.place(), begun)
-    }
-
-    /// Which unit, in words.
-    pub fn place(&self) -> String {
-        format!("Unit {} at {}", self.unit.address, self.link.address())
-    }
 }
 
 impl ModbusDriver {
@@ -153,30 +99,22 @@ impl Driver for ModbusDriver {
         }
     }
 
-    fn write(&mut self, job: &Job) -> impl Future<Output = Written> + Send {
-        let ask = Ask::of(job);
-        async move {
-            match self.member(&ask.unit) {
-                Some((Kind::Sunspec(sunspec), mut port)) => sunspec.write(&mut port, &ask).await,
-                Some((Kind::Meter(_), _)) => {
-                    let reason = format!("{} takes no command but refresh", ask.device);
-                    Written::Ended(WriteOutcome::Rejected { reason })
-                }
-                None => {
-                    Written::Ended(WriteOutcome::Rejected { reason: no_such_unit(&ask.unit).to_string() })
-                }
+    async fn write(&mut self, job: &Job) -> Written {
+        match self.member(&job.unit) {
+            Some((Kind::Sunspec(sunspec), mut port)) => sunspec.write(&mut port, job).await,
+            Some((Kind::Meter(_), _)) => {
+                let reason = format!("{} takes no command but refresh", job.device);
+                Written::Ended(WriteOutcome::Rejected { reason })
             }
+            None => Written::Ended(WriteOutcome::Rejected { reason: no_such_unit(&job.unit).to_string() }),
         }
     }
 
-    fn read_back(&mut self, job: &Job) -> impl Future<Output = ReadBack> + Send {
-        let ask = Ask::of(job);
-        async move {
-            match self.member(&ask.unit) {
-                Some((Kind::Sunspec(sunspec), mut port)) => sunspec.read_back(&mut port, &ask).await,
-                Some((Kind::Meter(_), _)) => ReadBack::Nothing,
-                None => ReadBack::Failed(Fault::Answered(no_such_unit(&ask.unit))),
-            }
+    async fn read_back(&mut self, job: &Job) -> ReadBack {
+        match self.member(&job.unit) {
+            Some((Kind::Sunspec(sunspec), mut port)) => sunspec.read_back(&mut port, job).await,
+            Some((Kind::Meter(_), _)) => ReadBack::Nothing,
+            None => ReadBack::Failed(Fault::Answered(no_such_unit(&job.unit))),
         }
     }
 

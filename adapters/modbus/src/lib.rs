@@ -27,6 +27,7 @@ mod declare;
 mod driver;
 mod meter;
 mod plan;
+mod port;
 mod reading;
 mod sunspec;
 #[cfg(test)]

@@ -6,8 +6,8 @@ use adapter_api::{Capability, DeviceInfo, DeviceType, Fault, Moment, Reading, Us
 use crate::{
     codec,
     declare::with_commands,
-    driver::Port,
     plan::{Extent, Request, plan},
+    port::Port,
     reading::{Points, role_of},
     units::UnitConfig,
 };

@@ -10,7 +10,7 @@ use super::models::Model;
 use crate::{
     client::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError},
     codec,
-    driver::Port,
+    port::Port,
 };
 
 const BASES: [u16; 3] = [40_000, 0, 50_000];

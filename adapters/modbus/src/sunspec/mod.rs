@@ -11,7 +11,7 @@ mod values;
 
 use std::time::Duration;
 
-use adapter_api::{DeviceInfo, Fault, Moment, Problem, ReadBack, Reading, WriteOutcome, Written};
+use adapter_api::{DeviceInfo, Fault, Job, Moment, Problem, ReadBack, Reading, WriteOutcome, Written};
 
 pub(crate) use self::devices::declared;
 use self::{
@@ -22,7 +22,7 @@ use self::{
     models::{Block, Model},
     snapshot::{Snapshot, SnapshotError, fetch},
 };
-use crate::driver::{Ask, Port};
+use crate::port::Port;
 
 /// When the first look at a write is taken. It is repeated until the command's `verify_for` is over,
 /// so that an early look costs a request and never a wrong answer.
@@ -63,12 +63,12 @@ impl Sunspec {
         Ok(values::readings(port.unit, self.known(port).await?, &snapshot, now))
     }
 
-    pub async fn write(&mut self, port: &mut Port<'_>, ask: &Ask) -> Written {
+    pub async fn write(&mut self, port: &mut Port<'_>, job: &Job) -> Written {
         let kept = match port.store.get(&note(port)).await {
             Ok(note) => note.and_then(|bytes| Some(u16::from_be_bytes(bytes.try_into().ok()?))),
             Err(error) => return Written::Ended(not_applied(&error)),
         };
-        let (start, order) = match self.order(port, ask, kept).await {
+        let (start, order) = match self.order(port, job, kept).await {
             Ok((start, Ok(order))) => (start, order),
             Ok((_, Err(reason))) => return Written::Ended(WriteOutcome::Rejected { reason }),
             // Only read so far, so certainly not applied.
@@ -95,8 +95,8 @@ impl Sunspec {
         Written::Sent { settle: SETTLE }
     }
 
-    pub async fn read_back(&mut self, port: &mut Port<'_>, ask: &Ask) -> ReadBack {
-        match self.order(port, ask, None).await {
+    pub async fn read_back(&mut self, port: &mut Port<'_>, job: &Job) -> ReadBack {
+        match self.order(port, job, None).await {
             Ok((_, Ok(order))) if order.applied => ReadBack::Applied { observed: order.observed },
             Ok((_, Ok(Order { requested, observed, .. }))) => ReadBack::Different { requested, observed },
             Ok((_, Err(reason))) => ReadBack::Failed(Fault::Answered(Problem::new(
@@ -111,20 +111,20 @@ impl Sunspec {
     async fn order(
         &mut self,
         port: &mut Port<'_>,
-        ask: &Ask,
+        job: &Job,
         kept: Option<u16>,
     ) -> Result<(u16, Result<Order, String>), Fault> {
         let limits = Limits::of(port.unit, None);
         let known = self.known(port).await?;
-        let model = match &*ask.command {
-            "set_power_limit" if ask.device == port.unit.main.id => Model::Immediate,
-            "set_battery_mode" if ask.device == port.unit.battery.id => Model::Storage,
+        let model = match &*job.command {
+            "set_power_limit" if job.device == port.unit.main.id => Model::Immediate,
+            "set_battery_mode" if job.device == port.unit.battery.id => Model::Storage,
             command => {
-                return Ok((0, Err(format!("{} does not take the command `{command}`", ask.device))));
+                return Ok((0, Err(format!("{} does not take the command `{command}`", job.device))));
             }
         };
         let Some(at) = known.at(model) else {
-            return Ok((0, Err(format!("{} has no controls for `{}`", ask.device, ask.command))));
+            return Ok((0, Err(format!("{} has no controls for `{}`", job.device, job.command))));
         };
         let mut models = vec![at];
         models.extend(known.at(Model::Basic).filter(|_| model == Model::Immediate));
@@ -132,8 +132,8 @@ impl Sunspec {
         let snapshot = self.believe(port, snapshot)?;
         let block = snapshot.block(model).unwrap_or(Block(&[]));
         let order = match model {
-            Model::Storage => battery_order(&ask.parameters, block, limits, kept),
-            _ => limit_order(&ask.parameters, block, known::ratings(&snapshot).limit_base),
+            Model::Storage => battery_order(&job.parameters, block, limits, kept),
+            _ => limit_order(&job.parameters, block, known::ratings(&snapshot).limit_base),
         };
         Ok((at.start, order))
     }

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     client::{ILLEGAL_ADDRESS, LinkError, MAX_READ},
-    driver::Port,
     plan::{Extent, plan},
+    port::Port,
 };
 
 /// What was read, by model.

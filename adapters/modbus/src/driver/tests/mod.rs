@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use adapter_api::{BoxFuture, Moment, Purpose, StoreError, StorePort, Value};
+use adapter_api::{BoxFuture, DeviceId, Moment, Parameters, Purpose, StoreError, StorePort, Value};
 
 use super::*;
 use crate::testing::{Peer, hybrid};
