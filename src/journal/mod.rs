@@ -45,6 +45,7 @@ mod energy;
 mod error;
 mod group;
 mod handle;
+mod held;
 mod json;
 mod latest;
 mod mail;

@@ -16,6 +16,7 @@ use super::{
     damage::Damage,
     device_table,
     energy::Traits,
+    held::Held,
     hour_of, latest,
     mail::{CONTROL_ROOM, READINGS_ROOM},
     pending::{Found, Identity, Pending},
@@ -23,7 +24,7 @@ use super::{
     schema,
     thread::{House, Thread},
     tidy::Rules,
-    writer::{Held, Writer},
+    writer::Writer,
 };
 
 /// An open journal and what it found.

@@ -3,13 +3,14 @@
 use rusqlite::{Transaction, params};
 
 use super::{
-    JournalError, command_table, device_table, hour_of,
+    JournalError, command_table, device_table,
+    held::Held,
+    hour_of,
     latest::sealing,
     mail::{ChunkRow, Write},
     payload,
     record::HourRow,
     schema,
-    writer::Held,
 };
 
 /// One batch, of readings whose numbers have no gap.

@@ -2,7 +2,6 @@
 //! pending file and all state that a commit moves on. Knows no channel and no thread.
 
 use std::{
-    borrow::Borrow,
     collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
@@ -16,6 +15,7 @@ use super::{
     JournalError, command_table,
     energy::{Meter, Traits},
     group::{BATCH_MAX, Group},
+    held::Held,
     hour_of,
     latest::{self, Latest},
     mail::{Health, Write},
@@ -33,27 +33,6 @@ const UNSECURED_GROUP: Duration = Duration::from_secs(1);
 const HELD_MAX: usize = 4 << 20;
 /// A failing commit is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A reading that waits for its commit.
-pub(super) struct Held {
-    pub stored: Stored,
-    pub boot: Arc<str>,
-    /// Of its arrival: a batch does not span two.
-    pub hour: i64,
-}
-
-impl Held {
-    /// May the next one be in the same batch? A batch's numbers have no gap.
-    fn goes_with(&self, next: &Self) -> bool {
-        self.boot == next.boot && self.hour == next.hour && self.stored.number + 1 == next.stored.number
-    }
-}
-
-impl Borrow<Stored> for Held {
-    fn borrow(&self) -> &Stored {
-        &self.stored
-    }
-}
 
 pub(super) struct Writer {
     pub path: PathBuf,
