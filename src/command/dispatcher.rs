@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Notice,
-    handle::{Commands, Key, Shared},
-    messages::{Message, Reserved, Taken},
+    handle::{Commands, Settings, Shared},
+    messages::{Key, Message, Reserved, Taken},
     queue::{Entry, Phase, Queue, Target},
     state::{self, Next},
 };
@@ -35,13 +35,6 @@ const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 /// Commands that have not ended, at most: a sender that never stops must not fill the memory of a
 /// small machine (about 1 kB each).
 const QUEUED: usize = 20_000;
-
-/// Defaults for commands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// How long a command may wait when it does not say.
-    pub expires_in: Duration,
-}
 
 /// Owns the commands; run it as one worker.
 pub struct Dispatcher {

@@ -7,8 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{
     Accepted, Notice, Port, Refusal, RefusalCode, Request, admission,
-    dispatcher::Settings,
-    messages::{Message, Reserved},
+    messages::{Key, Message, Reserved},
     state,
 };
 use crate::{
@@ -18,6 +17,13 @@ use crate::{
 
 /// An id is remembered this long.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// Defaults for commands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// How long a command may wait when it does not say.
+    pub expires_in: Duration,
+}
 
 /// A handle to the commands.
 #[derive(Clone)]
@@ -152,13 +158,6 @@ impl Commands {
             _ => Ok(None),
         }
     }
-}
-
-/// What must not be admitted twice at the same time.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Key {
-    Id(String),
-    Message(String),
 }
 
 fn known(row: Arc<CommandRow>, request: &Request) -> Result<Accepted, Refusal> {

@@ -5,8 +5,14 @@ use std::{sync::Arc, time::Duration};
 use adapter_api::{Purpose, UnitId, WriteOutcome};
 use tokio::sync::oneshot;
 
-use super::handle::Key;
 use crate::journal::CommandRow;
+
+/// What must not be admitted twice at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    Id(String),
+    Message(String),
+}
 
 pub(super) enum Message {
     Reserve {

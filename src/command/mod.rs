@@ -14,11 +14,13 @@ mod port;
 mod queue;
 mod request;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use self::{
-    dispatcher::{Dispatcher, Settings},
-    handle::Commands,
+    dispatcher::Dispatcher,
+    handle::{Commands, Settings},
     port::Port,
     request::{Accepted, Notice, Refusal, RefusalCode, Request},
 };
