@@ -3,7 +3,7 @@
 //! | written | fields |
 //! | --- | --- |
 //! | once, when the document is new | `createdAt`, `name`, `room`, `location`, `settings`, `energyProfile`: the backend's users may edit them |
-//! | at every registration | `protocol`, `deviceType`, `capabilities`, `energyRole`, `specifications`, `isOnline`, `status`, `lastSeenAt`, `gatewayId`, `adapter`, `profile`, `updatedAt` |
+//! | at every registration | `protocol`, `deviceType`, `capabilities`, `energyRole`, `specifications`, `isOnline`, `status`, `lastSeenAt`, `gatewayId`, `adapter`, `profile`, `configured {name, room, location}` (the file's values), `updatedAt`; of `name`, `room`, `location` those that changed in the file |
 //! | with every newer state | `currentState`, `stateSeq {generation, number}`, `lastSeenAt`, `updatedAt` |
 //!
 //! A document that carries another gateway's id is never written.
@@ -83,7 +83,8 @@ const DUPLICATE: i32 = 11000;
 pub async fn upsert_device(connection: &Connection, input: &DeviceInput<'_>) -> Result<(), MongoError> {
     let devices = connection.collection(DEVICES);
     let key = doc! { "userId": input.user_id, "deviceId": input.device_id };
-    let there = within(devices.find_one(key.clone()).projection(doc! { "gatewayId": 1 })).await?;
+    let there =
+        within(devices.find_one(key.clone()).projection(doc! { "gatewayId": 1, "configured": 1 })).await?;
     if let Some(gateway) = there.as_ref().and_then(|found| found.get_str("gatewayId").ok())
         && gateway != input.gateway_id
     {
@@ -92,7 +93,8 @@ pub async fn upsert_device(connection: &Connection, input: &DeviceInput<'_>) -> 
     // The filter says it again, so that a document which changes hands meanwhile is not written.
     let mut filter = key;
     filter.insert("gatewayId", doc! { "$in": [input.gateway_id, null] });
-    match deadline(devices.update_one(filter, registration(input)).upsert(true)).await? {
+    let configured = there.as_ref().and_then(|found| found.get_document("configured").ok());
+    match deadline(devices.update_one(filter, registration(input, configured)).upsert(true)).await? {
         Err(e) if code(&e) == Some(DUPLICATE) => {
             Err(MongoError::Failed("the device appeared meanwhile".to_owned()))
         }
@@ -110,10 +112,12 @@ pub async fn write_state(connection: &Connection, input: &StateInput<'_>) -> Res
     Ok(if done.matched_count == 0 { StateWrite::Passed } else { StateWrite::Written })
 }
 
-fn registration(input: &DeviceInput<'_>) -> Document {
+/// `configured` are the file's values as they were delivered last: the backend's edits win until
+/// one of them changes in the file.
+fn registration(input: &DeviceInput<'_>, configured: Option<&Document>) -> Document {
     let info = input.info;
     let online = input.availability == Some(Availability::Online);
-    let set = doc! {
+    let mut set = doc! {
         "protocol": info.protocol.as_str(),
         "deviceType": info.device_type.as_str(),
         "capabilities": info.capabilities.iter().map(|c| capability(c, info.control)).collect::<Vec<_>>(),
@@ -127,7 +131,6 @@ fn registration(input: &DeviceInput<'_>) -> Document {
         "updatedAt": date(input.now),
     };
     let mut once = doc! {
-        "name": name(info),
         "settings": {
             "autoControl": false, "schedules": [], "alerts": [], "energyOptimization": false,
             "loadPriority": 5, "customProperties": {},
@@ -135,8 +138,19 @@ fn registration(input: &DeviceInput<'_>) -> Document {
         "energyProfile": { "averagePower": 0.0, "peakPower": 0.0, "dailyEnergy": 0.0, "efficiencyRating": 0.0 },
         "createdAt": date(input.now),
     };
-    put(&mut once, "room", info.room.as_deref());
-    put(&mut once, "location", info.location.as_deref());
+    let name = name(info);
+    let mut now_configured = Document::new();
+    let file = [("name", Some(&name)), ("room", info.room.as_ref()), ("location", info.location.as_ref())];
+    for (key, value) in file.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+        let changed = configured.is_some_and(|before| before.get_str(key).ok() != Some(value));
+        if changed {
+            set.insert(key, value)
+        } else {
+            once.insert(key, value)
+        };
+        now_configured.insert(key, value);
+    }
+    set.insert("configured", now_configured);
     let mut update = doc! { "$set": set, "$setOnInsert": once };
     // A state may have been newer than what the registry remembers.
     put(&mut update, "$max", input.seen_at.map(|at| doc! { "lastSeenAt": date(at) }));
@@ -260,7 +274,7 @@ mod tests {
     #[test]
     fn a_registration_sets_what_is_ours_and_leaves_the_users_fields_alone() {
         let info = info();
-        let update = registration(&input(&info));
+        let update = registration(&input(&info), None);
         let set = update.get_document("$set").unwrap();
         let wanted = doc! {
             "protocol": "sunspec", "deviceType": "solar_inverter",
@@ -274,13 +288,30 @@ mod tests {
                 "firmwareVersion": "1.2", "maxPower": 8_000.0,
             },
             "isOnline": true, "status": "online", "gatewayId": "h", "adapter": "modbus.roof",
-            "profile": "sunspec", "updatedAt": date(6),
+            "profile": "sunspec", "updatedAt": date(6), "configured": { "name": "Roof", "room": "Attic" },
         };
         assert_eq!(set, &wanted);
         assert_eq!(update.get_document("$max").unwrap(), &doc! { "lastSeenAt": date(5) });
         let once = update.get_document("$setOnInsert").unwrap();
         let keys: Vec<_> = once.keys().collect();
-        assert_eq!(keys, ["name", "settings", "energyProfile", "createdAt", "room"]);
+        assert_eq!(keys, ["settings", "energyProfile", "createdAt", "name", "room"]);
+    }
+
+    #[test]
+    fn the_backends_name_wins_until_the_files_changes() {
+        let info = info();
+        let written = |configured: Document| {
+            let update = registration(&input(&info), Some(&configured));
+            let set = update.get_document("$set").unwrap().clone();
+            (set.contains_key("name"), set.contains_key("room"))
+        };
+        assert_eq!(written(doc! { "name": "Roof", "room": "Attic" }), (false, false));
+        assert_eq!(written(doc! { "name": "Old name", "room": "Attic" }), (true, false));
+        assert_eq!(
+            written(doc! { "name": "Roof" }),
+            (false, true),
+            "a room that the file did not name before"
+        );
     }
 
     #[test]
