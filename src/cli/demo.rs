@@ -67,7 +67,7 @@ pub async fn run(arguments: &Arguments, json: bool) -> anyhow::Result<ExitCode> 
     view.end();
     tokio::select! {
         stopped = app.stop() => stopped?,
-        () = signals.end() => return Ok(ExitCode::FAILURE),
+        () = signals.end_again() => return Ok(ExitCode::FAILURE),
     }
     home.stop().await;
     if arguments.folder.is_none() {

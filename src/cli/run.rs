@@ -1,6 +1,6 @@
 //! `maestro run`: the daemon. Checks first, because systemd looks at this process' exit code only.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -112,6 +112,19 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
             _ = self.hang_up.recv() => {}
+        }
+    }
+
+    /// Resolves when it is told a second time. What comes along with the first time is the same one:
+    /// `timeout` and some shells signal the process and its group.
+    pub async fn end_again(&mut self) {
+        const SAME: Duration = Duration::from_millis(500);
+        let started = tokio::time::Instant::now();
+        loop {
+            self.end().await;
+            if started.elapsed() >= SAME {
+                return;
+            }
         }
     }
 

@@ -47,6 +47,8 @@ impl Farewell {
 impl Connection {
     pub(super) fn stop(&mut self) {
         self.farewell = Some(Farewell { stage: Stage::Results, since: Instant::now() });
+        // A result may be on disk whose notice has not come here yet.
+        self.outbox.look();
     }
 
     /// Takes the farewell a step on when it is time.

@@ -148,7 +148,7 @@ async fn results_that_are_there_go_out_before_the_goodbye() {
     for number in 0..20 {
         peer.send("maestro/command", refresh(&format!("n{number}"))).await;
     }
-    until_true("all are executed", || door.executed() == 20).await;
+    until("all results are on disk", || async { (door.ended().await == 20).then_some(()) }).await;
     tokio::time::timeout(Duration::from_secs(10), door.close()).await.expect("it closes");
     peer.wait("the goodbye", "maestro/status", |text| text == "offline").await;
     assert_eq!(peer.messages("maestro/result").len(), 20);

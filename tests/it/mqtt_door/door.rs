@@ -175,6 +175,13 @@ impl Door {
         self.executed.load(Ordering::SeqCst)
     }
 
+    /// How many commands have their results on disk.
+    pub async fn ended(&self) -> usize {
+        let filter = CommandFilter { limit: 10_000, ..CommandFilter::default() };
+        let rows = self.journal.reader().commands(filter).await.unwrap();
+        rows.iter().filter(|row| row.outcome.is_some()).count()
+    }
+
     /// Ids of all commands, in the order in which they were accepted.
     pub async fn ids(&self) -> Vec<String> {
         let filter = CommandFilter { limit: 10_000, ..CommandFilter::default() };
