@@ -123,9 +123,10 @@ fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use adapter_api::{Capability, DeviceId, DeviceType, EnergyRole, ParameterSpec, Protocol};
+    use adapter_api::{Capability, ParameterSpec};
 
     use super::*;
+    use crate::command::tests::roof;
 
     fn device(control: bool) -> DeviceRow {
         let number = |name: &str, max| ParameterSpec {
@@ -143,30 +144,9 @@ mod tests {
             capability: Capability::PowerControl,
             verify_for: Duration::from_secs(5),
         };
+        let commands = vec![limit, CommandSpec::refresh(Capability::PowerControl)];
         DeviceRow {
-            info: DeviceInfo {
-                id: DeviceId::new("roof").unwrap(),
-                unit: "roof/1".into(),
-                name: "Roof".into(),
-                device_type: DeviceType::SolarInverter,
-                protocol: Protocol::Sunspec,
-                role: EnergyRole::Producer,
-                usage: None,
-                profile: "sunspec".into(),
-                manufacturer: "M".into(),
-                model: "H".into(),
-                serial: None,
-                firmware: None,
-                max_power: None,
-                capacity: None,
-                phases: 3,
-                room: None,
-                location: None,
-                capabilities: vec![],
-                commands: vec![limit, CommandSpec::refresh(Capability::PowerControl)],
-                control,
-                interval: Duration::from_secs(5),
-            },
+            info: DeviceInfo { commands, control, ..roof() },
             adapter: "modbus.roof".into(),
             availability: None,
             problem: None,

@@ -120,7 +120,7 @@ impl Desk {
     }
 }
 
-fn roof() -> DeviceInfo {
+pub(super) fn roof() -> DeviceInfo {
     let refresh = CommandSpec::refresh(Capability::PowerControl);
     let once = CommandSpec { name: "once".into(), idempotent: false, ..refresh.clone() };
     DeviceInfo {

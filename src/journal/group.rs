@@ -16,6 +16,7 @@ pub(super) struct Group {
     durable: usize,
     oldest: Option<Instant>,
     oldest_durable: Option<Instant>,
+    hurried: bool,
 }
 
 impl Group {
@@ -34,10 +35,15 @@ impl Group {
         self.oldest.get_or_insert(now);
     }
 
+    /// What came last must not wait.
+    pub fn hurry(&mut self) {
+        self.hurried = true;
+    }
+
     /// When the commit is due; none while nothing waits.
     pub fn due_at(&self, group: Duration) -> Option<Instant> {
         let oldest = self.oldest?;
-        if self.readings >= BATCH_MAX || self.durable >= DURABLE_MAX {
+        if self.hurried || self.readings >= BATCH_MAX || self.durable >= DURABLE_MAX {
             return Some(oldest);
         }
         let durable = self.oldest_durable.map(|oldest| oldest + DURABLE_WAIT);

@@ -57,6 +57,7 @@ mod query;
 mod reader;
 mod record;
 mod schema;
+mod switches;
 mod thread;
 mod tidy;
 mod write;

@@ -23,6 +23,7 @@ use super::{
     pending::Pending,
     record::Stored,
     schema,
+    switches::Switches,
     write::{apply, insert_batch},
 };
 
@@ -49,6 +50,7 @@ pub(super) struct Writer {
     held_bytes: usize,
     traits: HashMap<DeviceId, Traits>,
     meters: HashMap<DeviceId, Meter>,
+    switches: Switches,
     told: BTreeSet<u64>,
     cursors: BTreeMap<String, u64>,
     clean: Option<bool>,
@@ -86,6 +88,7 @@ impl Writer {
             held_bytes: 0,
             traits: HashMap::new(),
             meters: HashMap::new(),
+            switches: Switches::default(),
             told: BTreeSet::new(),
             cursors: BTreeMap::new(),
             clean: None,
@@ -99,6 +102,8 @@ impl Writer {
     pub fn take(&mut self, readings: Vec<Reading>, durable: usize, taken: &mut dyn FnMut(&[Stored])) {
         let hour = hour_of(self.clock.now().wall_ms);
         let count = readings.len();
+        // Each of them is looked at, so that all positions are known afterwards.
+        let turned = readings.iter().filter(|reading| self.switches.turned(reading)).count() > 0;
         let stored: Vec<Stored> = readings.into_iter().map(|reading| self.number(reading)).collect();
         let record = payload::content(&stored);
         self.held_bytes += record.len();
@@ -107,6 +112,9 @@ impl Writer {
         let boot = &self.boot;
         self.held.extend(stored.into_iter().map(|stored| Held { stored, boot: boot.clone(), hour }));
         self.group.add(Instant::now(), count, durable);
+        if turned {
+            self.group.hurry();
+        }
     }
 
     fn number(&mut self, reading: Reading) -> Stored {

@@ -21,6 +21,25 @@ async fn readings_wait_for_their_group_and_a_command_takes_them_along() {
 }
 
 #[tokio::test]
+async fn a_switch_that_turns_is_committed_at_once() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    let switch = |at: i64, on: bool| {
+        let mut reading = reading("kettle", START + at, 1.0);
+        reading.points.push(("switch".into(), on.into()));
+        vec![reading]
+    };
+    journal.publish(switch(0, true)).await.unwrap();
+    journal.publish(switch(1, true)).await.unwrap();
+    until("both are taken", || async { home.taken.lock().unwrap().len() == 2 }).await;
+    assert_eq!(journal.heartbeat().await.unwrap().held, 2, "nothing turned: they wait for their group");
+    journal.publish(switch(2, false)).await.unwrap();
+    let reader = journal.reader();
+    until("all are committed", || async { reader.last_number().await.unwrap() == 3 }).await;
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_thousand_readings_are_committed_without_waiting() {
     let home = Home::new();
     let (journal, _) = home.open();
