@@ -29,7 +29,8 @@ pub fn run(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
 fn good(config: &Config) {
     let devices: usize =
         config.adapters.connections().iter().map(|connection| connection.devices.len()).sum();
-    say(&format!("The configuration is good: gateway `{}`, {devices} devices.", config.gateway.id));
+    let devices = if devices == 1 { "1 device".to_owned() } else { format!("{devices} devices") };
+    say(&format!("The configuration is good: gateway `{}`, {devices}.", config.gateway.id));
     let writable = writable(config);
     if writable.is_empty() {
         say("Nothing may be written: no device has control = true.");

@@ -299,7 +299,8 @@ impl Dispatcher {
                 let reason = "its device did not come back to be read after the gateway ended".to_owned();
                 self.settled(number, WriteOutcome::Unknown { reason });
             } else {
-                self.commit(state::expire(&entry.row, now), now.mono_ms);
+                let problem = self.shared.devices.get(entry.row.device.as_str()).and_then(|row| row.problem);
+                self.commit(state::expire(&entry.row, problem.as_ref(), now), now.mono_ms);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use adapter_api::{CommandStatus, Moment, Outcome, WriteOutcome};
+use adapter_api::{CommandStatus, Moment, Outcome, Problem, WriteOutcome};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::{Refusal, RefusalCode, Request};
@@ -134,9 +134,12 @@ pub(super) fn wait_for_device(row: &CommandRow, reason: &str, now: Moment) -> Co
     row
 }
 
-/// Nobody came for it in time.
-pub(super) fn expire(row: &CommandRow, now: Moment) -> CommandRow {
-    let message = "nobody could execute it before it expired".to_owned();
+/// Nobody came for it in time; `why` is what is wrong with its device, if that is known.
+pub(super) fn expire(row: &CommandRow, why: Option<&Problem>, now: Moment) -> CommandRow {
+    let message = match why {
+        Some(problem) => format!("its device did not answer before it expired: {problem}"),
+        None => "nobody could execute it before it expired".to_owned(),
+    };
     match end(row.clone(), Outcome::Expired, Some(("expired", message)), now) {
         Next::Ended(row) | Next::Again(row, _) => row,
     }

@@ -204,6 +204,8 @@ async fn a_command_for_a_device_that_is_away_waits_for_it_and_uses_no_retry() {
         (&json!("timeout"), &json!("expired")),
         "{expired}"
     );
+    let why = expired["error"]["message"].as_str().unwrap();
+    assert!(why.contains("did not answer") && why.contains("no connection"), "{why}");
     home.hybrid().clear_faults();
     let result = gateway.result("later").await;
     assert_eq!((&result["status"], &result["attempts"]), (&json!("completed"), &json!(1)), "{result}");
