@@ -177,6 +177,28 @@ async fn whatever_a_device_answers_to_a_write_the_result_is_true_and_says_why() 
 }
 
 #[tokio::test]
+async fn a_command_that_finds_its_device_gone_waits_for_it_and_uses_no_retry() {
+    let home = house::still_home(1.0).await;
+    // So slow that only the command can find out.
+    let slow = house::sections(&home).replace("interval = \"200ms\"", "interval = \"1h\"");
+    let gateway = Gateway::start(house::GATEWAY, &slow).await;
+    gateway.points("roof-battery").await;
+    home.hybrid().fault(Fault::RefuseConnections, Scope::ALL);
+    home.hybrid().disconnect();
+    let hold = json!({"id": "patient", "command": "set_battery_mode", "parameters": {"mode": "hold"}, "maxRetries": 0});
+    gateway.post("roof-battery", hold).await;
+    crate::parts::until("roof-battery is offline", || async {
+        (gateway.get("/v1/devices/roof-battery").await["availability"] == "offline").then_some(())
+    })
+    .await;
+    let waiting = gateway.get("/v1/commands/patient").await;
+    assert!(waiting["outcome"].is_null(), "{waiting}");
+    home.hybrid().clear_faults();
+    let result = gateway.result("patient").await;
+    assert_eq!((&result["status"], &result["attempts"]), (&json!("completed"), &json!(1)), "{result}");
+}
+
+#[tokio::test]
 async fn a_command_for_a_device_that_is_away_waits_for_it_and_uses_no_retry() {
     let home = house::still_home(1.0).await;
     let gateway = Gateway::start(house::GATEWAY, &house::sections(&home)).await;

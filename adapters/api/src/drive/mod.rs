@@ -14,7 +14,7 @@ use self::{
 };
 use crate::{
     AdapterError, Availability, Context, DeviceId, DeviceInfo, Driver, Fault, Job, Parameters, Problem,
-    Purpose, ReadBack, UnitId, WriteOutcome, Written,
+    ReadBack, UnitId, WriteOutcome, Written,
 };
 
 /// Limits of the loop.
@@ -121,11 +121,12 @@ impl<D: Driver> Loop<D> {
     }
 
     async fn execute(&mut self, job: Job) {
-        if let Some(reason) = doubt_of(job.purpose) {
-            return self.settle_later(job, Proof::of_doubt, reason);
-        }
+        // Also when it was in flight at a crash: reading again is all that it ever does.
         if &*job.command == "refresh" {
             return self.refresh(job).await;
+        }
+        if let Some(reason) = doubt_of(job.purpose) {
+            return self.settle_later(job, Proof::of_doubt, reason);
         }
         let deadline = self.schedule.deadline;
         let written = timeout(deadline, self.driver.write(&job)).await.unwrap_or_else(|_| {
@@ -144,6 +145,10 @@ impl<D: Driver> Loop<D> {
             Written::Ended(WriteOutcome::Unknown { reason }) => {
                 self.settle_later(job, Proof::of_doubt, reason)
             }
+            Written::Ended(outcome @ WriteOutcome::NotApplied { sent: false, .. }) => {
+                self.ask_again(&job.unit).await;
+                job.settle(outcome);
+            }
             Written::Ended(outcome) => job.settle(outcome),
         }
     }
@@ -155,7 +160,6 @@ impl<D: Driver> Loop<D> {
 
     /// `refresh` is a read out of turn; its proof is the reading itself.
     async fn refresh(&mut self, job: Job) {
-        debug_assert_eq!(job.purpose, Purpose::Execute);
         let outcome = match within(self.schedule.deadline, self.driver.read(&job.unit)).await {
             Ok(readings) => match self.context.outlet.publish(readings).await {
                 Ok(()) => {
