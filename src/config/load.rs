@@ -1,7 +1,6 @@
 //! Reads files, environment and secrets.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -14,14 +13,13 @@ use figment::{
 };
 use serde::Deserialize;
 
-use super::{Broker, Commands, Config, Finding, Gateway, Journal, Mongodb, MqttApi};
+use super::{
+    Broker, Commands, Config, Finding, Gateway, Journal, Mongodb, MqttApi, environment::environment,
+};
 use crate::catalog::Adapters;
 
 /// Keys that are secrets; each has a twin `<key>_file`.
 const SECRETS: [(&str, &str); 3] = [("mongodb", "uri"), ("mqtt_api", "password"), ("broker", "password")];
-/// Keys that stay text when they come from the environment, whatever they look like.
-const TEXTS: [&str; 8] = ["id", "user_id", "uri", "database", "url", "username", "password", "device_prefix"];
-const ENVIRONMENT: &str = "MAESTRO_";
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Default)]
@@ -241,62 +239,4 @@ fn read_secrets(dict: &mut Dict, sources: &Sources) -> Vec<Finding> {
         }
     }
     wrong
-}
-
-/// `MAESTRO_SECTION__KEY`, `MONGODB_URI` and `MONGODB_DB_NAME` as nested tables.
-/// The backend's database name alone asks for no copy.
-fn environment(variables: &[(String, String)], copies: bool) -> Dict {
-    let mut layer = Dict::new();
-    let of_backend =
-        |name: &str| variables.iter().find(|(variable, _)| variable == name).map(|(_, value)| value);
-    let path = |key: &str| ["mongodb".to_owned(), key.to_owned()];
-    let uri = of_backend("MONGODB_URI");
-    if let Some(uri) = uri {
-        insert(&mut layer, &path("uri"), Value::from(uri.as_str()));
-    }
-    if let Some(database) = of_backend("MONGODB_DB_NAME").filter(|_| uri.is_some() || copies) {
-        insert(&mut layer, &path("database"), Value::from(database.as_str()));
-    }
-    let own: BTreeMap<_, _> = variables
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(ENVIRONMENT)?, value)))
-        .filter(|(name, _)| name.contains("__"))
-        .collect();
-    for (name, value) in own {
-        let path: Vec<_> = name.split("__").map(str::to_ascii_lowercase).collect();
-        let key = path.last().map(String::as_str).unwrap_or_default();
-        insert(&mut layer, &path, typed(key, value));
-    }
-    layer
-}
-
-/// A password of digits must stay text; everything else is what it looks like.
-fn typed(key: &str, text: &str) -> Value {
-    if TEXTS.contains(&key) || key.ends_with("_file") {
-        return Value::from(text);
-    }
-    match text.parse::<i64>() {
-        Ok(number) => Value::from(number),
-        Err(_) => match (text, text.parse::<f64>()) {
-            ("true", _) => Value::from(true),
-            ("false", _) => Value::from(false),
-            (_, Ok(number)) if number.is_finite() => Value::from(number),
-            _ => Value::from(text),
-        },
-    }
-}
-
-fn insert(layer: &mut Dict, path: &[String], value: Value) {
-    match path {
-        [] => {}
-        [key] => {
-            layer.insert(key.clone(), value);
-        }
-        [key, rest @ ..] => {
-            let table = layer.entry(key.clone()).or_insert_with(|| Value::from(Dict::new()));
-            if let Value::Dict(_, table) = table {
-                insert(table, rest, value);
-            }
-        }
-    }
 }

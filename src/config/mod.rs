@@ -5,6 +5,7 @@
 //! up), `MONGODB_URI` and `MONGODB_DB_NAME`, `MAESTRO_<SECTION>__<KEY>`, the command line.
 
 mod check;
+mod environment;
 mod finding;
 mod load;
 mod sections;
