@@ -30,11 +30,12 @@
 //!
 //! # Invariants
 //! 1. Nothing on this machine waits for MongoDB or asks it in order to work.
-//! 2. A reading that was taken is in the pending file before it is shown anywhere.
+//! 2. A reading that was taken is in the pending file before it is shown anywhere; while that file
+//!    cannot be written, readings are committed each second instead.
 //! 3. A command is on disk before it is accepted, `executing` is on disk before an adapter has it,
 //!    a result is on disk before it is told.
-//! 4. At most one command is in an adapter's hands per physical unit, and a job that is dropped
-//!    settles as unknown: no command is ever forgotten.
+//! 4. At most one command is in an adapter's hands per physical unit, and a job that falls is
+//!    read back from the device: no command is ever forgotten, none silently repeated.
 //! 5. Energy increments are computed once, in journal order, and stored with the reading; a resend
 //!    repeats them under the same `_id`.
 //! 6. Every channel is bounded by a named constant; one task or thread owns each piece of state.

@@ -111,9 +111,11 @@ fn read_files(main: &Path) -> Result<Vec<(PathBuf, String)>, Finding> {
     let read = |path: PathBuf| match fs::read_to_string(&path) {
         Ok(text) => Ok((path, text)),
         Err(error) => {
-            let message = format!(
-                "cannot be read ({error}); create it from the shipped example, or name another with --config"
-            );
+            let remedy = match error.kind() {
+                std::io::ErrorKind::PermissionDenied => "use sudo, or give it to a group that you are in",
+                _ => "create it from the shipped example, or name another with --config",
+            };
+            let message = format!("cannot be read ({error}); {remedy}");
             Err(Finding { file: Some(path), ..Finding::error("", message) })
         }
     };
