@@ -3,9 +3,14 @@
 
 mod workers;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use adapter_api::Clock;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::workers::{BROKER, MQTT_API, UPLINK};
@@ -17,9 +22,15 @@ use crate::{
     health::Pulses,
     journal::{DeviceRow, Journal},
     live::Live,
-    supervisor::Supervisor,
+    supervisor::{Phase, Supervisor},
     uplink::UplinkHandle,
 };
+
+/// How long a stop or a reload waits for devices to confirm that they are free again.
+const GIVE_BACK: Duration = Duration::from_secs(15);
+
+/// How often it is said meanwhile.
+const SAY: Duration = Duration::from_secs(1);
 
 /// A running gateway.
 pub struct App {
@@ -59,15 +70,10 @@ impl App {
         }
         live.apply(&recovery.latest);
         let devices = Devices::new(journal.clone(), clock.clone());
-        let settings = command::Settings { expires_in: config.commands.expires_in.0 };
-        let (dispatcher, commands) = Dispatcher::new(
-            settings,
-            journal.clone(),
-            devices.clone(),
-            clock.clone(),
-            recovery.in_flight,
-            recovery.waiting,
-        );
+        let known = command::Known::read(&journal, recovery.in_flight, recovery.waiting).await?;
+        let settings = config.commands.settings();
+        let (dispatcher, commands) =
+            Dispatcher::new(settings, journal.clone(), devices.clone(), live.clone(), clock.clone(), known);
         let mut app = Self {
             supervisor: Supervisor::default(),
             journal,
@@ -83,12 +89,14 @@ impl App {
         };
         app.start_dispatcher(dispatcher);
         // Before anything is touched: without its socket the gateway does not run.
-        app.start_http()?;
+        let socket = app.bind_socket()?;
         app.start_broker().await;
         for connection in app.config.adapters.connections() {
             app.start_adapter(connection).await;
         }
         app.devices.retire(&app.remembered).await;
+        // Doors open when all devices are known: none is refused for coming too early.
+        app.start_http(socket);
         app.start_uplink().await;
         app.start_mqtt_api();
         app.start_watchdog();
@@ -117,6 +125,7 @@ impl App {
             if stays && self.config.adapters.same(&old.adapters, &gone.name) {
                 continue;
             }
+            self.give_back(Some([gone.name.clone()].into()), "the gateway's configuration changed").await;
             self.supervisor.stop_worker(&gone.name).await;
             if !stays {
                 self.devices.remove_adapter(&gone.name);
@@ -131,6 +140,7 @@ impl App {
             }
         }
         self.devices.retire(&self.remembered).await;
+        self.commands.reopen().await;
         if old.broker != self.config.broker {
             self.supervisor.stop_worker(BROKER).await;
             self.start_broker().await;
@@ -145,15 +155,34 @@ impl App {
         }
     }
 
-    /// Stops in order: doors, adapters, what makes durable, the uplink; then the journal.
+    /// Stops in order: doors; then what is held is given back while the adapters live; adapters, what
+    /// makes durable, the uplink; then the journal.
     ///
     /// # Errors
     /// When the journal cannot be closed.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.supervisor.stop_phase(Phase::Doors).await;
+        self.give_back(None, "the gateway stops").await;
         self.supervisor.stop().await;
         self.journal.close().await?;
         tracing::info!("stopped; everything that was taken is on disk");
         Ok(())
+    }
+
+    /// Devices that are away cannot confirm: what they hold is given back at the next start.
+    async fn give_back(&self, adapters: Option<HashSet<String>>, reason: &str) {
+        let given_back = self.commands.give_back(adapters, reason);
+        tokio::pin!(given_back);
+        let deadline = Instant::now() + GIVE_BACK;
+        while timeout(SAY, &mut given_back).await.is_err() {
+            tracing::info!(still_running = "devices that are given back", "stopping");
+            if Instant::now() >= deadline {
+                tracing::warn!(
+                    "some setpoints could not be given back yet, because their devices do not answer; it is done as soon as they do"
+                );
+                return;
+            }
+        }
     }
 
     /// Resolves when a part failed that only a new start can mend.

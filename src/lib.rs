@@ -10,7 +10,8 @@
 //!                        └── back-pressure ────┘
 //! COMMANDS  MQTT │ HTTP │ CLI ─▶ admission ─▶ journal commit ─▶ "accepted" ─▶ queue
 //!           ─▶ an adapter pulls ─▶ "executing" committed ─▶ write, settle, fresh read-back ─▶ outcome
-//!           ─▶ journal commit ─▶ result to the asker, MongoDB
+//!           ─▶ journal commit, with who holds the setpoint now ─▶ result to the asker, MongoDB
+//!           ─▶ at the end of the lease: the setpoint is given back, as a command of its own
 //! ```
 //!
 //! # Map, in reading order
@@ -22,7 +23,8 @@
 //! * [`supervisor`]: workers, restarts, the ordered stop. [`clock`]: the system's clocks.
 //! * [`journal`]: the one durable store on this machine; an OS thread that owns SQLite.
 //! * [`live`]: the latest value of every point. [`devices`]: the registry.
-//! * [`command`]: admission, the queue, the dispatcher, the port that adapters pull from.
+//! * [`command`]: admission, the queue, leases, and the engine that puts them together, all pure; the
+//!   dispatcher that owns it, and the port that adapters pull from.
 //! * [`mongo`]: what lies in MongoDB. [`uplink`]: journal → MongoDB.
 //! * [`mqtt_api`], [`http`], [`cli`]: the doors. [`broker`]: an MQTT broker for homes without one.
 //! * [`health`]: systemd and its watchdog.
@@ -33,13 +35,16 @@
 //! 2. A reading that was taken is in the pending file before it is shown anywhere; while that file
 //!    cannot be written, readings are committed each second instead.
 //! 3. A command is on disk before it is accepted, `executing` is on disk before an adapter has it,
-//!    a result is on disk before it is told.
+//!    a result is on disk before it is told. What can start at once is accepted and made `executing`
+//!    in one commit.
 //! 4. At most one command is in an adapter's hands per physical unit, and a job that falls is
 //!    read back from the device: no command is ever forgotten, none silently repeated.
-//! 5. Energy increments are computed once, in journal order, and stored with the reading; a resend
+//! 5. Whatever may have reached a device and is held is given back: at the end of its lease, after a
+//!    crash or a reboot, before a stop and before its device is removed.
+//! 6. Energy increments are computed once, in journal order, and stored with the reading; a resend
 //!    repeats them under the same `_id`.
-//! 6. Every channel is bounded by a named constant; one task or thread owns each piece of state.
-//! 7. Who may import whom is a test (`tests/it/architecture.rs`).
+//! 7. Every channel is bounded by a named constant; one task or thread owns each piece of state.
+//! 8. Who may import whom is a test (`tests/it/architecture.rs`).
 //!
 //! # What the dependencies are for
 //! anyhow: errors of the command line and the wiring · axum: HTTP on the Unix socket · backon:

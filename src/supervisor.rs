@@ -88,12 +88,18 @@ impl Supervisor {
         end(vec![worker]).await;
     }
 
-    /// Stops every worker, phase by phase; says what still runs.
+    /// Stops every worker of one phase; says what still runs.
+    pub async fn stop_phase(&mut self, phase: Phase) {
+        let workers = std::mem::take(&mut self.workers);
+        let (now, later) = workers.into_iter().partition(|worker| worker.phase == phase);
+        self.workers = later;
+        end(now).await;
+    }
+
+    /// Stops every worker, phase by phase.
     pub async fn stop(mut self) {
         for phase in Phase::ALL {
-            let (now, later) = self.workers.into_iter().partition(|worker| worker.phase == phase);
-            self.workers = later;
-            end(now).await;
+            self.stop_phase(phase).await;
         }
     }
 }

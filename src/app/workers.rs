@@ -8,6 +8,7 @@ use std::{
 use adapter_api::{Context, Outlet, Store};
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -152,10 +153,14 @@ impl App {
         });
     }
 
-    pub(super) fn start_http(&mut self) -> anyhow::Result<()> {
+    pub(super) fn bind_socket(&self) -> anyhow::Result<UnixListener> {
         let path = self.config.gateway.socket();
         let cannot = format!("the socket {} cannot be opened; is its folder writable?", path.display());
-        let mut first = Some(http::bind(&path).context(cannot)?);
+        http::bind(&path).context(cannot)
+    }
+
+    pub(super) fn start_http(&mut self, socket: UnixListener) {
+        let (path, mut first) = (self.config.gateway.socket(), Some(socket));
         let uplink = self.uplink.clone();
         let api = Api {
             commands: self.commands.clone(),
@@ -180,7 +185,6 @@ impl App {
                 Ok(http::serve(listener, api, stop).await?)
             })
         });
-        Ok(())
     }
 
     pub(super) fn start_watchdog(&mut self) {

@@ -119,15 +119,22 @@ fn introduce(port: u16, socket: &Path, mongodb: Option<&str>) {
             say("Readings stay in the gateway's journal; set MONGODB_URI to see them in MongoDB as well.")
         }
     }
-    say("Move the battery from another terminal:");
+    say(
+        "Move the battery from another terminal. Who moves it holds it for an hour (`maestro leases` shows who):",
+    );
+    say("another one needs a higher priority.");
     say(&format!(
         "  mosquitto_pub -h 127.0.0.1 -p {port} -q 1 -t maestro/device/roof-battery/set -m '{body}'"
     ));
     say(&format!(
-        "  {program} --socket {} send roof-battery set_battery_mode mode=charge power=2000",
+        "  {program} --socket {} send roof-battery set_battery_mode mode=charge power=2000 --priority high",
         socket.display()
     ));
-    say(&format!("  {program} --socket {} send roof-battery set_battery_mode mode=auto", socket.display()));
+    say(&format!(
+        "  {program} --socket {} send roof-battery set_battery_mode mode=auto --priority high",
+        socket.display()
+    ));
+    say(&format!("  {program} --socket {} leases", socket.display()));
     say("Ctrl-C ends it.");
     say("");
 }

@@ -4,7 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::{client::Client, say, say_json, table::table};
+use super::{
+    client::{Client, escaped},
+    say, say_json,
+    shown::{command, list as rows, shown},
+    table::table,
+};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -13,7 +18,10 @@ pub struct Arguments {
 }
 
 pub async fn run(client: &Client, arguments: &Arguments, json: bool) -> anyhow::Result<ExitCode> {
-    let path = arguments.device.as_ref().map_or("/v1/devices".to_owned(), |id| format!("/v1/devices/{id}"));
+    let path = arguments
+        .device
+        .as_ref()
+        .map_or("/v1/devices".to_owned(), |id| format!("/v1/devices/{}", escaped(id)));
     let body = client.get(&path).await?.body()?;
     match (&arguments.device, json) {
         (_, true) => say_json(&body),
@@ -67,18 +75,28 @@ fn one(device: &Value) {
         let rows: Vec<_> = points.iter().map(|(name, value)| vec![name.clone(), shown(value)]).collect();
         say(&table(&["POINT", "VALUE"], &rows));
     }
+    for holder in rows(device, "lease") {
+        let (owner, until) = (text(holder, "owner"), text(holder, "until"));
+        say(&format!("held     {} by {owner} until {until}: {}", text(holder, "setpoint"), command(holder)));
+    }
     let commands = device["commands"].as_array().map_or(&[][..], Vec::as_slice);
     if device["control"] != true {
         say("commands refresh only: control = true is not set for this device");
     }
-    for command in commands {
-        let parameters = command["parameters"].as_object().map(|parameters| {
-            parameters.iter().map(|(name, allowed)| format!("{name}={allowed}")).collect::<Vec<_>>().join(" ")
-        });
-        say(&format!("command  {} {}", text(command, "command"), parameters.unwrap_or_default()));
-    }
+    commands.iter().for_each(|command| say(&taken(command)));
 }
 
-pub(super) fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// A command that a device takes, with what is special about it.
+fn taken(command: &Value) -> String {
+    let parameters = command["parameters"].as_object().into_iter().flatten();
+    let parameters = parameters.map(|(name, allowed)| format!(" {name}={allowed}"));
+    let special = [
+        ("leased", "holds its setpoint"),
+        ("persistent", "wears the device, so it is written seldom"),
+        ("local", "by this machine's socket only"),
+    ];
+    let special: Vec<_> =
+        special.into_iter().filter(|(key, _)| command[key] == true).map(|(_, words)| words).collect();
+    let special = if special.is_empty() { String::new() } else { format!(" ({})", special.join(", ")) };
+    format!("command  {}{}{special}", text(command, "command"), parameters.collect::<String>())
 }

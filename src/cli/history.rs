@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::SystemTime};
 use adapter_api::Span;
 use serde_json::Value;
 
-use super::{client::Client, devices::shown, say, say_json, table::table};
+use super::{client::Client, say, say_json, shown::shown, table::table};
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -1,14 +1,18 @@
 //! The command line: one file per subcommand. Client commands talk HTTP to the daemon's socket;
 //! `run`, `demo` and `simulate` are processes of their own.
 
+mod cancel;
 mod check;
 mod client;
 mod commands;
 mod demo;
 mod devices;
+mod events;
 mod history;
+mod leases;
 mod run;
 mod send;
+mod shown;
 mod simulate;
 mod table;
 
@@ -61,8 +65,12 @@ enum Command {
     Devices(devices::Arguments),
     /// Show a device's readings.
     History(history::Arguments),
-    /// List commands and how they ended.
+    /// List commands and how they ended, how they do on the whole, or what happens now.
     Commands(commands::Arguments),
+    /// Take back a command that waits.
+    Cancel(cancel::Arguments),
+    /// Show who holds which setpoint until when, who wrote it, and who was refused.
+    Leases(leases::Arguments),
 }
 
 /// Reads the arguments and does what they say.
@@ -100,6 +108,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Devices(devices) => devices::run(&client()?, devices, json).await,
         Command::History(history) => history::run(&client()?, history, json).await,
         Command::Commands(commands) => commands::run(&client()?, commands, json).await,
+        Command::Cancel(cancel) => cancel::run(&client()?, cancel, json).await,
+        Command::Leases(leases) => leases::run(&client()?, leases, json).await,
     }
 }
 

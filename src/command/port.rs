@@ -1,16 +1,11 @@
-//! Where one adapter pulls its commands: the commit of `executing` stands between the queue and
-//! the adapter.
+//! Where one adapter pulls its commands. They are durably `executing` when they come.
 
 use std::sync::Arc;
 
-use adapter_api::{BoxFuture, CommandPort, Job};
-use tokio::sync::{mpsc::OwnedPermit, oneshot, watch};
+use adapter_api::{BoxFuture, CommandPort, Job, UnitId};
+use tokio::sync::{oneshot, watch};
 
-use super::{
-    Notice,
-    handle::Shared,
-    messages::{Message, Taken},
-};
+use super::{handle::Shared, messages::Message};
 
 /// One adapter's port.
 pub struct Port {
@@ -28,50 +23,15 @@ impl Port {
     }
 
     async fn next(&mut self) -> Option<Job> {
-        let Shared { messages, journal, notices, .. } = &*self.shared;
+        let messages = &self.shared.messages;
         // The place for the outcome is kept before the command is taken, so settling never waits.
         let place = messages.clone().reserve_owned().await.ok()?;
         let (reply, answer) = oneshot::channel();
-        messages.send(Message::Take { adapter: self.adapter.clone(), reply }).await.ok()?;
-        let Taken { row, unit, purpose, verify_for } = answer.await.ok()??;
-        let number = row.number;
-        let mut taken = Hands { number, place: Some(place) };
+        messages.send(Message::Take { adapter: self.adapter.clone(), place, reply }).await.ok()?;
+        let hands = answer.await.ok()??;
         // Another one may be due as well.
         self.wake.mark_changed();
-        if let Err(error) = journal.update_command((*row).clone()).await {
-            tracing::debug!(command = number, %error, "command waits because `executing` is not durable");
-            return None;
-        }
-        let place = taken.place.take()?;
-        let _ = notices.send(Notice::Progress(row.clone()));
-        let (command, parameters) = (Arc::from(row.command.as_str()), row.parameters.clone());
-        Some(Job::new(
-            number,
-            row.device.clone(),
-            unit,
-            command,
-            parameters,
-            purpose,
-            verify_for,
-            move |outcome| {
-                place.send(Message::Settled { number, outcome });
-            },
-        ))
-    }
-}
-
-/// A taken command that is not a job yet. An adapter that is cut off here gives it back, else its
-/// unit would be busy for ever.
-struct Hands {
-    number: u64,
-    place: Option<OwnedPermit<Message>>,
-}
-
-impl Drop for Hands {
-    fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            place.send(Message::NotTaken { number: self.number });
-        }
+        Some(Job::new(hands.asked.clone(), hands))
     }
 }
 
@@ -85,5 +45,9 @@ impl CommandPort for Port {
 
     fn take(&mut self) -> BoxFuture<'_, Option<Job>> {
         Box::pin(self.next())
+    }
+
+    fn is_urgent(&self, unit: &UnitId) -> bool {
+        self.shared.urgent.borrow().contains(unit)
     }
 }

@@ -1,8 +1,11 @@
 //! Who goes next. Pure: a value with rules, the caller brings the clock and the devices.
 //! At most one command per physical unit is in an adapter's hands.
+//!
+//! What waits is kept in order, per device: of ten thousand commands for one device the next one is
+//! found as fast as of ten.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -11,15 +14,7 @@ use adapter_api::{DeviceId, Priority, Purpose, UnitId};
 use crate::journal::CommandRow;
 
 /// A waiting command rises one class in this time, so that none starves.
-const AGEING_MS: u64 = 15_000;
-
-/// Where a device's commands go, as of now.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Target {
-    pub adapter: String,
-    pub unit: UnitId,
-    pub online: bool,
-}
+pub(super) const AGEING_MS: u64 = 15_000;
 
 /// A command that has not ended durably.
 #[derive(Debug, Clone)]
@@ -36,13 +31,23 @@ pub(super) struct Entry {
     /// What was in flight at a crash may wait this long for its device to be read back, monotonic
     /// ms. It sends nothing, so the expiry does not matter to it.
     pub doubt_until: u64,
+    /// The journal has it as `executing` already: it was accepted when it could start at once.
+    pub marked: bool,
+    /// Somebody asked to cancel it while an adapter had it: it is not tried again.
+    pub cancelled_by: Option<String>,
+    /// When an adapter got it last, monotonic ms.
+    pub started: u64,
+    /// It was in flight when the machine went down: what it holds is over.
+    pub other_boot: bool,
+    /// Its times are those of the wall clock, and move with it.
+    pub by_wall: bool,
 }
 
 impl Entry {
     /// When its waiting is over.
-    fn ends(&self) -> u64 {
+    pub fn ends(&self) -> u64 {
         match self.purpose {
-            Purpose::Execute => self.deadline,
+            Purpose::Execute | Purpose::Renew => self.deadline,
             Purpose::ReadBack => self.doubt_until,
         }
     }
@@ -53,19 +58,85 @@ pub(super) enum Phase {
     Waiting,
     /// In an adapter's hands, on this unit.
     Flying(UnitId),
+    /// It was done; whether the battery follows it is being watched.
+    Watching,
     /// Its new state is on the way to the disk; nothing happens to it until it is there.
     Committing,
 }
 
+/// What waits for one device and is due.
+#[derive(Default)]
+struct Ready {
+    doubt: BTreeSet<u64>,
+    /// By priority; oldest first, then by number.
+    classes: [BTreeSet<(u64, u64)>; 4],
+}
+
+impl Ready {
+    fn is_empty(&self) -> bool {
+        self.doubt.is_empty() && self.classes.iter().all(BTreeSet::is_empty)
+    }
+
+    /// Rank, age and number of the one that goes first.
+    fn first(&self, now: u64) -> Option<Rank> {
+        // What was in flight at a crash goes first: until it is settled nobody knows what the unit does.
+        if let Some(number) = self.doubt.first() {
+            return Some(Rank { class: u64::MAX, since: 0, number: *number });
+        }
+        let heads = self.classes.iter().zip(0_u64..);
+        let ranks = heads.filter_map(|(class, priority)| {
+            let (since, number) = *class.first()?;
+            Some(Rank { class: rank(priority, since, now), since, number })
+        });
+        ranks.max_by(Rank::order)
+    }
+}
+
+/// The class that a waiting command has by now.
+pub(super) fn rank(priority: u64, since: u64, now: u64) -> u64 {
+    (priority + now.saturating_sub(since) / AGEING_MS).min(Priority::Critical as u64)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rank {
+    class: u64,
+    since: u64,
+    number: u64,
+}
+
+impl Rank {
+    /// The greater one goes first.
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        let age = (other.since, other.number).cmp(&(self.since, self.number));
+        self.class.cmp(&other.class).then(age)
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Queue {
-    entries: BTreeMap<u64, Entry>,
+    entries: HashMap<u64, Entry>,
+    ids: HashMap<String, u64>,
+    messages: HashMap<String, u64>,
+    devices: HashMap<DeviceId, BTreeSet<u64>>,
+    ready: BTreeMap<DeviceId, Ready>,
+    /// Waiting for their time: due and number.
+    later: BTreeSet<(u64, u64)>,
+    /// Ends of what waits.
+    ends: BTreeSet<(u64, u64)>,
     busy: HashMap<UnitId, u64>,
+    now: u64,
 }
 
 impl Queue {
     pub fn insert(&mut self, entry: Entry) {
-        self.entries.insert(entry.row.number, entry);
+        let number = entry.row.number;
+        self.ids.insert(entry.row.id.clone(), number);
+        if let Some(message) = &entry.row.redelivery {
+            self.messages.insert(message.clone(), number);
+        }
+        self.devices.entry(entry.row.device.clone()).or_default().insert(number);
+        self.entries.insert(number, entry);
+        self.index(number);
     }
 
     /// How many have not ended.
@@ -77,200 +148,150 @@ impl Queue {
         self.entries.get(&number)
     }
 
-    pub fn remove(&mut self, number: u64) {
-        self.leave_unit(number);
-        self.entries.remove(&number);
+    pub fn by_id(&self, id: &str) -> Option<&Entry> {
+        self.entries.get(self.ids.get(id)?)
     }
 
-    pub fn find(&self, of: impl Fn(&CommandRow) -> bool) -> Option<&Arc<CommandRow>> {
-        self.entries.values().map(|entry| &entry.row).find(|row| of(row))
+    /// The newest that came in this very message.
+    pub fn by_message(&self, message: &str) -> Option<&Entry> {
+        self.entries.get(self.messages.get(message)?)
     }
 
-    /// Takes the command whose turn it is on one adapter's units, and marks its unit busy.
-    pub fn take(
-        &mut self,
-        adapter: &str,
-        now: u64,
-        targets: &HashMap<DeviceId, Target>,
-    ) -> Option<(u64, UnitId)> {
-        let free = |entry: &&Entry| entry.phase == Phase::Waiting && entry.due <= now && entry.ends() > now;
-        let target = |entry: &Entry| {
-            let target = targets.get(&entry.row.device)?;
-            let ready = target.online && target.adapter == adapter && !self.busy.contains_key(&target.unit);
-            ready.then(|| target.unit.clone())
-        };
-        let (number, unit) = self
-            .entries
-            .values()
-            .filter(free)
-            .filter_map(|entry| Some((rank(entry, now), entry.row.number, target(entry)?)))
-            .max_by(|(rank, number, _), (other, older, _)| rank.cmp(other).then(older.cmp(number)))
-            .map(|(_, number, unit)| (number, unit))?;
-        self.busy.insert(unit.clone(), number);
+    /// What has not ended for one device, oldest first.
+    pub fn of_device(&self, device: &DeviceId) -> impl Iterator<Item = &Entry> {
+        let numbers = self.devices.get(device).into_iter().flatten();
+        numbers.filter_map(|number| self.entries.get(number))
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    pub fn remove(&mut self, number: u64) -> Option<Entry> {
+        self.unindex(number);
+        let entry = self.entries.remove(&number)?;
+        if self.ids.get(&entry.row.id) == Some(&number) {
+            self.ids.remove(&entry.row.id);
+        }
+        if let Some(message) = &entry.row.redelivery
+            && self.messages.get(message) == Some(&number)
+        {
+            self.messages.remove(message);
+        }
+        if let Some(numbers) = self.devices.get_mut(&entry.row.device) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.devices.remove(&entry.row.device);
+            }
+        }
+        Some(entry)
+    }
+
+    /// Changes an entry; the order of what waits follows.
+    pub fn change(&mut self, number: u64, change: impl FnOnce(&mut Entry)) {
+        self.unindex(number);
         if let Some(entry) = self.entries.get_mut(&number) {
-            entry.phase = Phase::Flying(unit.clone());
+            change(entry);
         }
-        Some((number, unit))
+        self.index(number);
     }
 
-    /// Gives a command its new state; its unit is free from here on.
-    pub fn update(&mut self, number: u64, row: Arc<CommandRow>, phase: Phase, due: u64) {
-        if !matches!(phase, Phase::Flying(_)) {
-            self.leave_unit(number);
+    /// Time passed: what became due meanwhile, in order.
+    pub fn advance(&mut self, now: u64) -> Vec<u64> {
+        self.now = self.now.max(now);
+        let mut due = Vec::new();
+        while let Some(&(at, number)) = self.later.first()
+            && at <= self.now
+        {
+            self.later.pop_first();
+            self.make_ready(number);
+            due.push(number);
         }
-        if let Some(entry) = self.entries.get_mut(&number) {
-            (entry.row, entry.phase, entry.due) = (row, phase, due);
-        }
+        due
     }
 
-    /// It was taken and nobody knows what became of it.
-    pub fn doubt(&mut self, number: u64, until: u64) {
-        self.leave_unit(number);
-        if let Some(entry) = self.entries.get_mut(&number) {
-            (entry.phase, entry.purpose) = (Phase::Waiting, Purpose::ReadBack);
-            (entry.due, entry.doubt_until) = (0, until);
-        }
+    /// The command whose turn it is on one adapter's free units. `unit` gives the unit that a
+    /// device's commands go to now, if it takes any.
+    pub fn next(&self, unit: impl Fn(&DeviceId) -> Option<UnitId>) -> Option<(u64, UnitId)> {
+        let candidates = self.ready.iter().filter_map(|(device, ready)| {
+            let unit = unit(device)?;
+            let free = !self.busy.contains_key(&unit);
+            Some((ready.first(self.now).filter(|_| free)?, unit))
+        });
+        candidates.max_by(|(rank, _), (other, _)| rank.order(other)).map(|(rank, unit)| (rank.number, unit))
     }
 
-    pub fn waits_again(&mut self, number: u64) {
-        if let Some(entry) = self.entries.get_mut(&number) {
-            (entry.phase, entry.purpose) = (Phase::Waiting, Purpose::Execute);
-        }
+    /// The time up to which everything was looked at, monotonic ms.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Does an adapter work on this unit?
+    pub fn is_busy(&self, unit: &UnitId) -> bool {
+        self.busy.contains_key(unit)
     }
 
     /// Commands whose time is over while they waited.
     pub fn overdue(&self, now: u64) -> Vec<u64> {
-        let over = self.entries.values().filter(|entry| entry.phase == Phase::Waiting && entry.ends() <= now);
-        over.map(|entry| entry.row.number).collect()
-    }
-
-    /// Commands that wait to be executed and for which this holds.
-    pub fn waiting(&self, of: impl Fn(&CommandRow) -> bool) -> Vec<u64> {
-        let waits = |entry: &&Entry| entry.phase == Phase::Waiting && entry.purpose == Purpose::Execute;
-        let waiting = self.entries.values().filter(waits).filter(|entry| of(&entry.row));
-        waiting.map(|entry| entry.row.number).collect()
+        self.ends.iter().take_while(|(end, _)| *end <= now).map(|(_, number)| *number).collect()
     }
 
     /// When something changes by time alone, monotonic ms.
-    pub fn next_change(&self, now: u64) -> Option<u64> {
-        let waiting = self.entries.values().filter(|entry| entry.phase == Phase::Waiting);
-        waiting.flat_map(|entry| [entry.due, entry.ends()]).filter(|at| *at > now).min()
+    pub fn next_change(&self) -> Option<u64> {
+        let first = |set: &BTreeSet<(u64, u64)>| set.first().map(|(at, _)| *at);
+        first(&self.later).into_iter().chain(first(&self.ends)).min()
     }
 
-    fn leave_unit(&mut self, number: u64) {
-        self.busy.retain(|_, held| *held != number);
+    fn index(&mut self, number: u64) {
+        let Some(entry) = self.entries.get(&number) else { return };
+        match &entry.phase {
+            Phase::Flying(unit) => {
+                self.busy.insert(unit.clone(), number);
+            }
+            Phase::Waiting => {
+                let (due, end) = (entry.due, entry.ends());
+                self.ends.insert((end, number));
+                if due > self.now {
+                    self.later.insert((due, number));
+                } else {
+                    self.make_ready(number);
+                }
+            }
+            Phase::Watching | Phase::Committing => {}
+        }
     }
-}
 
-/// What was in flight at a crash goes first: until it is settled nobody knows what the unit does.
-fn rank(entry: &Entry, now: u64) -> u64 {
-    if entry.purpose == Purpose::ReadBack {
-        return u64::MAX;
+    fn make_ready(&mut self, number: u64) {
+        let Some(entry) = self.entries.get(&number) else { return };
+        let ready = self.ready.entry(entry.row.device.clone()).or_default();
+        if entry.purpose == Purpose::ReadBack {
+            ready.doubt.insert(number);
+        } else {
+            ready.classes[entry.row.priority as usize].insert((entry.since, number));
+        }
     }
-    let class = entry.row.priority as u64 + now.saturating_sub(entry.since) / AGEING_MS;
-    class.min(Priority::Critical as u64)
+
+    fn unindex(&mut self, number: u64) {
+        let Some(entry) = self.entries.get(&number) else { return };
+        match &entry.phase {
+            Phase::Flying(unit) => {
+                self.busy.remove(unit);
+            }
+            Phase::Waiting => {
+                self.ends.remove(&(entry.ends(), number));
+                self.later.remove(&(entry.due, number));
+                if let Some(ready) = self.ready.get_mut(&entry.row.device) {
+                    ready.doubt.remove(&number);
+                    ready.classes[entry.row.priority as usize].remove(&(entry.since, number));
+                    if ready.is_empty() {
+                        self.ready.remove(&entry.row.device);
+                    }
+                }
+            }
+            Phase::Watching | Phase::Committing => {}
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use adapter_api::{CommandSource, Moment, Parameters};
-
-    use super::*;
-    use crate::command::{Request, state};
-
-    fn entry(number: u64, device: &str, priority: Priority, since: u64) -> Entry {
-        let request = Request {
-            priority,
-            source: CommandSource::Api,
-            ..Request::new(device, "refresh", Parameters::default(), "t:t")
-        };
-        let now = Moment { wall_ms: 1_000, mono_ms: 0 };
-        let mut row = state::accept(request, std::time::Duration::from_secs(3600), now).unwrap();
-        row.number = number;
-        let (purpose, phase) = (Purpose::Execute, Phase::Waiting);
-        Entry { row: Arc::new(row), purpose, phase, since, due: 0, deadline: 3_600_000, doubt_until: 0 }
-    }
-
-    fn targets(online: bool) -> HashMap<DeviceId, Target> {
-        let target = |unit: &str| Target { adapter: "modbus.roof".into(), unit: unit.into(), online };
-        let id = |text: &str| DeviceId::new(text).unwrap();
-        HashMap::from([
-            (id("roof"), target("roof/1")),
-            (id("roof-battery"), target("roof/1")),
-            (id("meter"), target("roof/2")),
-        ])
-    }
-
-    fn queue(entries: Vec<Entry>) -> Queue {
-        let mut queue = Queue::default();
-        entries.into_iter().for_each(|entry| queue.insert(entry));
-        queue
-    }
-
-    fn order(queue: &mut Queue, now: u64) -> Vec<u64> {
-        let mut order = Vec::new();
-        while let Some((number, _)) = queue.take("modbus.roof", now, &targets(true)) {
-            order.push(number);
-            queue.remove(number);
-        }
-        order
-    }
-
-    #[test]
-    fn priority_goes_first_then_age() {
-        let mut queue = queue(vec![
-            entry(1, "roof", Priority::Low, 0),
-            entry(2, "roof", Priority::Normal, 0),
-            entry(3, "roof", Priority::Critical, 0),
-            entry(4, "roof", Priority::Normal, 0),
-        ]);
-        assert_eq!(order(&mut queue, 0), [3, 2, 4, 1]);
-    }
-
-    #[test]
-    fn a_waiting_command_rises_and_never_starves() {
-        let mut queue =
-            queue(vec![entry(1, "roof", Priority::Low, 0), entry(2, "roof", Priority::Critical, 45_000)]);
-        assert_eq!(order(&mut queue, 45_000), [1, 2]);
-    }
-
-    #[test]
-    fn one_is_in_flight_per_unit_and_units_do_not_wait_for_each_other() {
-        let mut queue = queue(vec![
-            entry(1, "roof", Priority::Normal, 0),
-            entry(2, "roof-battery", Priority::Critical, 0),
-            entry(3, "meter", Priority::Low, 0),
-        ]);
-        let take = |queue: &mut Queue| queue.take("modbus.roof", 0, &targets(true)).map(|(number, _)| number);
-        assert_eq!(take(&mut queue), Some(2));
-        assert_eq!(take(&mut queue), Some(3), "the battery's unit is busy, the meter's is not");
-        assert_eq!(take(&mut queue), None);
-        queue.remove(2);
-        assert_eq!(take(&mut queue), Some(1));
-    }
-
-    #[test]
-    fn nobody_takes_what_is_offline_later_over_or_another_adapters() {
-        let mut held = queue(vec![entry(1, "roof", Priority::Normal, 0)]);
-        assert!(held.take("modbus.roof", 0, &targets(false)).is_none());
-        assert!(held.take("modbus.attic", 0, &targets(true)).is_none());
-        assert!(held.take("modbus.roof", 3_600_000, &targets(true)).is_none());
-        assert_eq!(held.overdue(3_600_000), [1]);
-        held.update(1, held.get(1).unwrap().row.clone(), Phase::Waiting, 9);
-        assert!(held.take("modbus.roof", 8, &targets(true)).is_none());
-        assert_eq!(held.next_change(8), Some(9));
-        assert!(held.take("modbus.roof", 9, &targets(true)).is_some());
-    }
-
-    #[test]
-    fn what_is_in_doubt_waits_for_its_device_past_its_expiry_and_goes_first() {
-        let mut doubt = entry(1, "roof", Priority::Low, 0);
-        (doubt.purpose, doubt.deadline, doubt.doubt_until) = (Purpose::ReadBack, 10, 1_000);
-        let mut queue = queue(vec![doubt, entry(2, "roof", Priority::Critical, 0)]);
-        assert!(queue.overdue(999).is_empty());
-        assert_eq!(queue.take("modbus.roof", 999, &targets(true)).map(|(number, _)| number), Some(1));
-        // Not applied: it would be sent again, but its time is over.
-        queue.waits_again(1);
-        assert_eq!(queue.overdue(999), [1]);
-    }
-}
+mod tests;

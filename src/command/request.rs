@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use adapter_api::{CommandSource, Parameters, Priority};
 
-use crate::journal::{CommandRow, Reply};
+use super::LeaseLost;
+use crate::journal::{BatchRow, CommandRow, JournalError, Reply, Step};
 
 /// A command that somebody wants; not yet checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,19 @@ pub struct Request {
     pub redelivered: bool,
     /// Must the result wait in the outbox until the broker has it?
     pub tell: bool,
+    /// For how long it wants to hold its setpoint.
+    pub lease: Option<LeaseRequest>,
+    /// Did it come from this machine's own socket?
+    pub local: bool,
+}
+
+/// What an asker says about its lease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeaseRequest {
+    /// For how long, from its execution on.
+    pub lasts: Duration,
+    /// What gives the setpoint back; the profile's safe command unless said.
+    pub revert: Option<Step>,
 }
 
 impl Request {
@@ -66,6 +80,8 @@ impl Request {
             redelivery: None,
             redelivered: false,
             tell: false,
+            lease: None,
+            local: false,
         }
     }
 }
@@ -103,6 +119,10 @@ impl Refusal {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
+
+    pub(super) fn not_kept(error: &JournalError) -> Self {
+        Self::new(RefusalCode::NotKept, format!("the command could not be kept: {error}"))
+    }
 }
 
 /// The reasons.
@@ -119,6 +139,12 @@ pub enum RefusalCode {
     NotKept,
     Busy,
     Stopping,
+    Held,
+    RateLimited,
+    NoRevert,
+    OutOfBounds,
+    SocketOnly,
+    UnknownId,
 }
 
 impl RefusalCode {
@@ -135,6 +161,12 @@ impl RefusalCode {
             Self::NotKept => "not_kept",
             Self::Busy => "busy",
             Self::Stopping => "stopping",
+            Self::Held => "held",
+            Self::RateLimited => "rate_limited",
+            Self::NoRevert => "no_revert",
+            Self::OutOfBounds => "out_of_bounds",
+            Self::SocketOnly => "socket_only",
+            Self::UnknownId => "unknown_id",
         }
     }
 }
@@ -146,4 +178,50 @@ pub enum Notice {
     Progress(Arc<CommandRow>),
     /// It ended.
     Result(Arc<CommandRow>),
+    /// A holder lost its setpoint before its time.
+    LeaseLost(Arc<LeaseLost>),
+    /// All of a batch has ended.
+    Batch(Arc<BatchRow>),
+}
+
+/// Several requests that belong together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// Its id; one is made when there is none.
+    pub id: Option<String>,
+    /// What was understood of each, and what not.
+    pub requests: Vec<Result<Request, Refusal>>,
+    /// Where the summary goes besides the common topic.
+    pub reply: Option<Reply>,
+    /// Must the summary wait in the outbox until the broker has it?
+    pub tell: bool,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchAnswer {
+    /// Its id.
+    pub id: String,
+    /// Of each request, in order.
+    pub answers: Vec<Result<Accepted, Refusal>>,
+}
+
+/// What became of a cancellation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cancelled {
+    /// It waited and is cancelled now.
+    Now(Arc<CommandRow>),
+    /// An adapter has it: it ends by itself, and is not tried again.
+    TooLate(Arc<CommandRow>),
+    /// It had ended.
+    Ended(Arc<CommandRow>),
+}
+
+impl Cancelled {
+    /// The command.
+    pub fn row(&self) -> &Arc<CommandRow> {
+        match self {
+            Self::Now(row) | Self::TooLate(row) | Self::Ended(row) => row,
+        }
+    }
 }

@@ -1,18 +1,26 @@
 //! The life of one command, pure: a request becomes a row, a row starts, an outcome ends it or
 //! sends it back. The caller brings the clock, the journal and the chance.
 
+mod revert;
+
 use std::time::Duration;
 
-use adapter_api::{CommandStatus, Moment, Outcome, Problem, WriteOutcome};
+use adapter_api::{CommandStatus, Moment, Outcome, Problem, Value, WriteOutcome};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
+pub(super) use self::revert::revert;
+use self::revert::settle_revert;
 use super::{Refusal, RefusalCode, Request};
-use crate::journal::{CommandRow, Event};
+use crate::journal::{CommandRow, Event, LeaseTerms, Step};
 
 /// Retries unless the asker says otherwise.
 const DEFAULT_RETRIES: u32 = 3;
 /// First and longest pause before a retry.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Events that are kept of one command: the first and the latest ones.
+const EVENTS: (usize, usize) = (4, 28);
+/// Who acts when nobody asked.
+pub(super) const GATEWAY: &str = "gateway";
 
 /// What comes after an outcome.
 #[derive(Debug)]
@@ -24,7 +32,12 @@ pub(super) enum Next {
 }
 
 /// Makes the row of an admitted request.
-pub(super) fn accept(request: Request, expires_in: Duration, now: Moment) -> Result<CommandRow, Refusal> {
+pub(super) fn accept(
+    request: Request,
+    expires_in: Duration,
+    lease: Option<LeaseTerms>,
+    now: Moment,
+) -> Result<CommandRow, Refusal> {
     // A sender whose clock runs ahead must not buy more time with it.
     let asked = request.issued_at.map_or(now.wall_ms, |issued| issued.min(now.wall_ms));
     let from = request.scheduled_at.unwrap_or(asked);
@@ -70,6 +83,9 @@ pub(super) fn accept(request: Request, expires_in: Duration, now: Moment) -> Res
         observed: None,
         error: None,
         superseded_by: None,
+        lease,
+        effect: None,
+        reverts: None,
         reply: request.reply,
         redelivery: request.redelivery,
         told: !request.tell,
@@ -97,6 +113,9 @@ pub(super) fn settle(
     now: Moment,
 ) -> Next {
     let mut row = row.clone();
+    if row.reverts.is_some() {
+        return settle_revert(row, outcome, now);
+    }
     match outcome {
         WriteOutcome::Done { observed, verified, written } => {
             row.observed = (!observed.0.is_empty()).then_some(observed);
@@ -114,7 +133,7 @@ pub(super) fn settle(
         WriteOutcome::Rejected { reason } => end(row, Outcome::Rejected, Some(("rejected", reason)), now),
         WriteOutcome::Unknown { reason } => end(row, Outcome::Unknown, Some(("unknown", reason)), now),
         WriteOutcome::NotApplied { reason, sent } => {
-            let delay = pause(row.attempts);
+            let delay = pause(row.attempts, RETRY);
             if row.attempts > row.max_retries || (sent && !idempotent) || delay >= left {
                 return end(row, Outcome::Unreachable, Some(("unreachable", reason)), now);
             }
@@ -122,6 +141,52 @@ pub(super) fn settle(
             note(&mut row, now, &reason);
             Next::Again(row, delay)
         }
+    }
+}
+
+/// A newer command of its setpoint made it pointless.
+pub(super) fn supersede(row: &CommandRow, newer: &str, now: Moment) -> CommandRow {
+    let mut row = row.clone();
+    row.superseded_by = Some(newer.to_owned());
+    let message = format!("the newer command {newer} sets the same");
+    ended(end(row, Outcome::Superseded, Some(("superseded", message)), now))
+}
+
+/// Somebody took it back.
+pub(super) fn cancel(row: &CommandRow, by: &str, now: Moment) -> CommandRow {
+    let message = format!("cancelled by {by}");
+    ended(end(row.clone(), Outcome::Cancelled, Some(("cancelled", message)), now))
+}
+
+/// It may not be executed any more, although it was accepted.
+pub(super) fn refuse(row: &CommandRow, refusal: &Refusal, now: Moment) -> CommandRow {
+    let error = (refusal.code.as_str(), refusal.message.clone());
+    ended(end(row.clone(), Outcome::Rejected, Some(error), now))
+}
+
+/// A relative command came to this one.
+pub(super) fn resolve(row: &CommandRow, target: &Step, now: Moment) -> CommandRow {
+    let mut row = row.clone();
+    let mut requested = target.parameters.clone();
+    requested.0.insert(TARGET.into(), Value::from(target.command.as_str()));
+    row.requested = Some(requested);
+    note(&mut row, now, &format!("comes to {}", target.command));
+    row
+}
+
+/// What a relative command came to, if it was resolved. It is kept as `requested`, with the
+/// command's name beside its parameters, so that everyone sees what was sent.
+pub(super) fn resolved(row: &CommandRow) -> Option<Step> {
+    let mut parameters = row.requested.clone()?;
+    let command = parameters.0.remove(TARGET)?.text()?.to_owned();
+    Some(Step { command, parameters })
+}
+
+const TARGET: &str = "command";
+
+fn ended(next: Next) -> CommandRow {
+    match next {
+        Next::Ended(row) | Next::Again(row, _) => row,
     }
 }
 
@@ -140,9 +205,7 @@ pub(super) fn expire(row: &CommandRow, why: Option<&Problem>, now: Moment) -> Co
         Some(problem) => format!("its device did not answer before it expired: {problem}"),
         None => "nobody could execute it before it expired".to_owned(),
     };
-    match end(row.clone(), Outcome::Expired, Some(("expired", message)), now) {
-        Next::Ended(row) | Next::Again(row, _) => row,
-    }
+    ended(end(row.clone(), Outcome::Expired, Some(("expired", message)), now))
 }
 
 fn end(mut row: CommandRow, outcome: Outcome, error: Option<(&str, String)>, now: Moment) -> Next {
@@ -156,80 +219,26 @@ fn end(mut row: CommandRow, outcome: Outcome, error: Option<(&str, String)>, now
 }
 
 fn note(row: &mut CommandRow, now: Moment, reason: &str) {
-    let by = "gateway".to_owned();
+    let by = GATEWAY.to_owned();
     row.events.push(Event { at: now.wall_ms, status: row.status, by, reason: reason.to_owned() });
+    let (first, last) = EVENTS;
+    if row.events.len() > first + last {
+        row.events.remove(first);
+    }
 }
 
 /// Exponential with jitter, so that commands that failed together do not come back together.
-fn pause(attempt: u32) -> Duration {
+fn pause(attempt: u32, (least, most): (Duration, Duration)) -> Duration {
     let pauses = ExponentialBuilder::default()
-        .with_min_delay(RETRY.0)
-        .with_max_delay(RETRY.1)
+        .with_min_delay(least)
+        .with_max_delay(most)
         .with_factor(2.0)
         .with_jitter()
         .without_max_times()
         .build();
-    pauses.take(attempt.max(1) as usize).last().unwrap_or(RETRY.1)
+    // Beyond some doublings it is the longest anyway.
+    pauses.take(attempt.clamp(1, 16) as usize).last().unwrap_or(most)
 }
 
 #[cfg(test)]
-mod tests {
-    use adapter_api::Parameters;
-
-    use super::*;
-
-    const NOW: Moment = Moment { wall_ms: 1_000_000, mono_ms: 5_000 };
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn request() -> Request {
-        Request::new("roof", "refresh", Parameters::default(), "test:me")
-    }
-
-    fn started() -> CommandRow {
-        start(&accept(request(), MINUTE, NOW).unwrap(), NOW)
-    }
-
-    fn not_applied(sent: bool) -> WriteOutcome {
-        WriteOutcome::NotApplied { reason: "busy".into(), sent }
-    }
-
-    #[test]
-    fn expiry_counts_from_the_schedule_else_the_senders_clock_else_now() {
-        let at = |scheduled_at, issued_at| {
-            accept(Request { scheduled_at, issued_at, ..request() }, MINUTE, NOW).map(|row| row.expires_at)
-        };
-        assert_eq!(at(None, None).unwrap(), 1_060_000);
-        assert_eq!(at(None, Some(990_000)).unwrap(), 1_050_000);
-        assert_eq!(at(None, Some(9_000_000)).unwrap(), 1_060_000, "a clock ahead buys no time");
-        assert_eq!(at(Some(2_000_000), Some(0)).unwrap(), 2_060_000);
-        assert_eq!(at(None, Some(900_000)).unwrap_err().code, RefusalCode::Expired);
-    }
-
-    #[test]
-    fn what_was_certainly_not_applied_is_retried_until_the_retries_or_the_time_are_used() {
-        let mut row = started();
-        for _ in 0..3 {
-            let Next::Again(again, delay) = settle(&row, not_applied(false), false, MINUTE, NOW) else {
-                panic!("{row:?}")
-            };
-            assert!(delay >= RETRY.0);
-            row = start(&again, NOW);
-        }
-        let Next::Ended(row) = settle(&row, not_applied(false), false, MINUTE, NOW) else { panic!() };
-        assert_eq!((row.status, row.outcome), (CommandStatus::Failed, Some(Outcome::Unreachable)));
-        let Next::Ended(row) = settle(&started(), not_applied(false), true, Duration::from_millis(1), NOW)
-        else {
-            panic!("a retry past the expiry")
-        };
-        assert_eq!(row.outcome, Some(Outcome::Unreachable));
-    }
-
-    #[test]
-    fn what_may_have_been_sent_is_repeated_only_when_that_is_harmless() {
-        assert!(matches!(settle(&started(), not_applied(true), true, MINUTE, NOW), Next::Again(..)));
-        assert!(matches!(settle(&started(), not_applied(true), false, MINUTE, NOW), Next::Ended(_)));
-        let unknown = WriteOutcome::Unknown { reason: "no answer".into() };
-        let Next::Ended(row) = settle(&started(), unknown, true, MINUTE, NOW) else { panic!() };
-        assert_eq!((row.status, row.outcome), (CommandStatus::Failed, Some(Outcome::Unknown)));
-    }
-}
+mod tests;

@@ -3,17 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use adapter_api::{
-    Availability, Capability, CommandPort, CommandSpec, CommandStatus, DeviceId, DeviceInfo, DeviceType,
-    EnergyRole, Job, Outcome, Outlet, Parameters, Protocol, Purpose, WriteOutcome,
+    Availability, Bounds, Capability, CommandPort, CommandSpec, CommandStatus, DeviceId, DeviceInfo,
+    DeviceType, EnergyRole, Job, Outcome, Outlet, Parameters, Protocol, Purpose, WriteOutcome,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{Accepted, Commands, Dispatcher, Port, RefusalCode, Request, Settings};
+use super::{Accepted, Commands, Dispatcher, Known, Port, RefusalCode, Request, Settings, WearLimits};
 use crate::{
     clock,
     devices::{Devices, DevicesOutlet},
     journal::{self, CommandRow, Journal, JournalError},
+    live::Live,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,14 +49,10 @@ impl Desk {
         let (journal, recovery) = (opened.journal, opened.recovery);
         let devices = Devices::new(journal.clone(), clock.clone());
         devices.configure("modbus.roof", vec![roof()], &[], &recovery.devices).await;
-        let (dispatcher, commands) = Dispatcher::new(
-            Settings { expires_in: Duration::from_secs(60) },
-            journal.clone(),
-            devices.clone(),
-            clock,
-            recovery.in_flight,
-            recovery.waiting,
-        );
+        let known = Known::read(&journal, recovery.in_flight, recovery.waiting).await.unwrap();
+        let live = Live::new(Vec::new());
+        let (dispatcher, commands) =
+            Dispatcher::new(self::settings(), journal.clone(), devices.clone(), live.clone(), clock, known);
         let stop = CancellationToken::new();
         let task = tokio::spawn(dispatcher.run(stop.clone()));
         let port = commands.port("modbus.roof");
@@ -120,6 +117,15 @@ impl Desk {
     }
 }
 
+pub(super) fn settings() -> Settings {
+    Settings {
+        expires_in: Duration::from_secs(60),
+        rate_limit: 0,
+        battery_lease: Duration::from_secs(3600),
+        wear: WearLimits { gap: Duration::from_secs(300), per_day: 24 },
+    }
+}
+
 pub(super) fn roof() -> DeviceInfo {
     let refresh = CommandSpec::refresh(Capability::PowerControl);
     let once = CommandSpec { name: "once".into(), idempotent: false, ..refresh.clone() };
@@ -145,6 +151,7 @@ pub(super) fn roof() -> DeviceInfo {
         commands: vec![refresh, once],
         control: true,
         interval: Duration::from_secs(5),
+        bounds: Bounds::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is wrong or doubtful in a configuration that can be read. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use adapter_api::Usage;
 
@@ -53,6 +53,18 @@ fn gateway(config: &Config) -> Vec<Finding> {
         findings.push(Finding::error(
             "commands.expires_in",
             "0 lets every command expire at once; write one like \"60s\"",
+        ));
+    }
+    if config.commands.battery_lease.0 < Duration::from_secs(1) {
+        findings.push(Finding::error(
+            "commands.battery_lease",
+            "a battery command must hold for 1 s at least; write one like \"1h\"",
+        ));
+    }
+    if config.commands.wear_per_day == 0 {
+        findings.push(Finding::error(
+            "commands.wear_per_day",
+            "0 forbids every write of what wears out; write a number like 24, or set `control = false` for the device",
         ));
     }
     findings

@@ -6,7 +6,7 @@ use adapter_api::Span;
 use serde::Deserialize;
 
 use super::Size;
-use crate::{broker, mongo, mqtt_api};
+use crate::{broker, command, mongo, mqtt_api};
 
 /// A text that must never be printed.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -205,10 +205,36 @@ impl Broker {
 pub struct Commands {
     /// How long a command may wait when it does not say.
     pub expires_in: Span,
+    /// Accepted per minute for one device and owner; 0 is no limit.
+    pub rate_limit: u32,
+    /// What battery commands hold when they do not say.
+    pub battery_lease: Span,
+    /// Least time between two writes of a register that wears out.
+    pub wear_gap: Span,
+    /// Writes of a register that wears out in a day, at most.
+    pub wear_per_day: u32,
 }
 
 impl Default for Commands {
     fn default() -> Self {
-        Self { expires_in: Span(Duration::from_secs(60)) }
+        Self {
+            expires_in: Span(Duration::from_secs(60)),
+            rate_limit: 60,
+            battery_lease: Span(Duration::from_secs(3600)),
+            wear_gap: Span(Duration::from_secs(300)),
+            wear_per_day: 24,
+        }
+    }
+}
+
+impl Commands {
+    /// What the commands need.
+    pub fn settings(&self) -> command::Settings {
+        command::Settings {
+            expires_in: self.expires_in.0,
+            rate_limit: self.rate_limit,
+            battery_lease: self.battery_lease.0,
+            wear: command::WearLimits { gap: self.wear_gap.0, per_day: self.wear_per_day as usize },
+        }
     }
 }

@@ -1,33 +1,36 @@
-//! Devices, their latest values and their history over HTTP.
+//! Devices and their latest values over HTTP.
 
-use adapter_api::{CommandSpec, DeviceId, ParameterKind, Value as Point};
+use adapter_api::{Bounds, CommandSpec, ParameterKind, Value as Point};
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Api, journal_problem, unknown_device};
+use super::{Api, answer::unknown_device};
 use crate::{
-    command::wire,
+    command::{LeaseView, wire},
     journal::{DeviceRow, Stored},
 };
 
 pub(super) async fn list(State(api): State<Api>) -> Response {
-    let devices: Vec<_> = api.devices.all().iter().map(|row| device(&api, row)).collect();
+    let leases = api.commands.leases().borrow().clone();
+    let devices: Vec<_> = api.devices.all().iter().map(|row| device(&api, row, &leases)).collect();
     Json(json!({"devices": devices})).into_response()
 }
 
 pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>) -> Response {
     match api.devices.get(&id) {
-        Some(row) => Json(device(&api, &row)).into_response(),
+        Some(row) => {
+            let leases = api.commands.leases().borrow().clone();
+            Json(device(&api, &row, &leases)).into_response()
+        }
         None => unknown_device(&api, &id),
     }
 }
 
-fn device(api: &Api, row: &DeviceRow) -> Value {
+fn device(api: &Api, row: &DeviceRow, leases: &[LeaseView]) -> Value {
     let info = &row.info;
     let latest = api.live.device(info.id.as_str());
     let availability = row.availability.map_or("unknown", adapter_api::Availability::as_str);
@@ -46,11 +49,30 @@ fn device(api: &Api, row: &DeviceRow) -> Value {
         "maxPower": info.max_power,
         "capacity": info.capacity,
         "control": info.control,
+        "bounds": bounds(info.bounds),
+        "lease": leases.iter().filter(|view| view.device == info.id).filter_map(holder).collect::<Vec<_>>(),
         "availability": availability,
         "problem": row.problem.as_ref().map(ToString::to_string),
         "commands": info.commands.iter().map(command).collect::<Vec<_>>(),
         "latest": latest.as_ref().map(reading),
     })
+}
+
+/// W; null: as far as the device goes.
+fn bounds(bounds: Bounds) -> Value {
+    json!({
+        "maxImport": bounds.import,
+        "maxExport": bounds.export,
+        "chargePower": bounds.charge,
+        "dischargePower": bounds.discharge,
+    })
+}
+
+/// Who holds a setpoint; none when it is free.
+fn holder(view: &LeaseView) -> Option<Value> {
+    let mut holder = wire::lease_state(view.holder.as_ref()?);
+    holder["setpoint"] = json!(view.group);
+    Some(holder)
 }
 
 fn command(spec: &CommandSpec) -> Value {
@@ -69,10 +91,17 @@ fn command(spec: &CommandSpec) -> Value {
             (parameter.name.to_string(), allowed)
         })
         .collect();
-    json!({"command": &*spec.name, "parameters": parameters})
+    json!({
+        "command": &*spec.name,
+        "parameters": parameters,
+        "persistent": spec.persistent,
+        "leased": spec.leased,
+        "safe": spec.safe.as_ref().map(wire::parameters_json),
+        "local": spec.local,
+    })
 }
 
-fn reading(stored: &Stored) -> Value {
+pub(super) fn reading(stored: &Stored) -> Value {
     let points: Map<String, Value> = stored
         .reading
         .points
@@ -91,60 +120,4 @@ fn reading(stored: &Stored) -> Value {
             "produced": kwh(stored.energy.produced.increment),
         },
     })
-}
-
-/// Rows in one answer: more would not fit a small machine's memory; ask for a later `from`.
-const MAX_ROWS: usize = 10_000;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Range {
-    from: Option<i64>,
-    to: Option<i64>,
-    limit: Option<usize>,
-}
-
-pub(super) async fn history(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(range): Query<Range>,
-) -> Response {
-    let Ok(device) = DeviceId::new(&id) else { return unknown_device(&api, &id) };
-    let limit = range.limit.unwrap_or(1000).min(MAX_ROWS);
-    let (from, to) = (range.from.unwrap_or(0), range.to.unwrap_or(i64::MAX));
-    match api.journal.reader().history(&device, from, to, limit).await {
-        Ok(rows) if rows.is_empty() && api.devices.get(&id).is_none() => unknown_device(&api, &id),
-        Ok(rows) => Json(json!({"readings": rows.iter().map(reading).collect::<Vec<_>>()})).into_response(),
-        Err(error) => journal_problem(&error),
-    }
-}
-
-pub(super) async fn hours(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(range): Query<Range>,
-) -> Response {
-    let Ok(device) = DeviceId::new(&id) else { return unknown_device(&api, &id) };
-    let (from, to) = (range.from.unwrap_or(0), range.to.unwrap_or(i64::MAX));
-    match api.journal.reader().hours(&device, from, to).await {
-        Ok(rows) => {
-            // The newest, as many as are asked for.
-            let limit = range.limit.unwrap_or(MAX_ROWS).min(MAX_ROWS);
-            let hours: Vec<_> = rows[rows.len().saturating_sub(limit)..]
-                .iter()
-                .map(|row| {
-                    json!({
-                        "hour": wire::time_text(row.hour),
-                        "point": row.point.as_str(),
-                        "count": row.n,
-                        "average": row.avg,
-                        "min": row.min,
-                        "max": row.max,
-                    })
-                })
-                .collect();
-            Json(json!({"hours": hours})).into_response()
-        }
-        Err(error) => journal_problem(&error),
-    }
 }

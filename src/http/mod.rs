@@ -7,14 +7,27 @@
 //! | `GET /v1/devices`, `/v1/devices/{id}` | devices with their latest points, availability, problem |
 //! | `GET /v1/devices/{id}/history?from&to&limit` | readings, oldest first; times in ms since 1970 |
 //! | `GET /v1/devices/{id}/hours?from&to` | hourly average, least and greatest of every point |
-//! | `POST /v1/devices/{id}/commands` | 202 after the commit; `Idempotency-Key` is an id as well |
-//! | `GET /v1/commands?device&status&source&owner&limit` | commands, newest first |
+//! | `POST /v1/devices/{id}/commands` | 202 after the commit, 200 when it was there already; `Idempotency-Key` is an id as well |
+//! | `POST /v1/commands` | the same for a command with `deviceId`; an array: 202 with `batchId` and `commands`, each a result or a refusal |
+//! | `DELETE /v1/commands/{id}` | takes it back: 200 when it waited and is cancelled now, 409 when an adapter has it or it has ended; the command as it stands, with `cancel` |
+//! | `GET /v1/commands?device&status&source&owner&correlationId&batchId&command&outcome&since&until&limit` | commands, newest first; times RFC 3339 or ms since 1970 |
+//! | `GET /v1/commands/stats?…` | of all that fit the same filters: `stats` by `source` and `device`, and `total`, each with `total` `completed` `failed` `timeout` `cancelled` `open` `successRate` (completed / completed, failed or timeout) `meanResponseMs` |
 //! | `GET /v1/commands/{id}?wait=seconds` | one; with `wait` it answers when it has ended |
+//! | `GET /v1/commands/{id}/events`, `/v1/commands/events?device` | what happens, as server-sent events ([`events`]) |
+//! | `GET /v1/batches/{id}` | the summary of a batch, and how many are `waiting` |
+//! | `GET /v1/leases` | every setpoint: who holds it until when, what comes after, who wrote it, who was refused |
 //!
-//! An error is `{"error": {"code", "message"}}` with a fitting status.
+//! Commands, results and refusals are those of [`wire`](crate::command::wire). Another error is
+//! `{"error": {"code", "message"}}` with a fitting status.
 
+mod answer;
 mod commands;
 mod devices;
+mod events;
+mod filter;
+mod history;
+mod leases;
+mod send;
 
 use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
@@ -29,6 +42,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
+use self::answer::{journal_problem, problem};
 use crate::{command::Commands, devices::Devices, journal::Journal, live::Live};
 
 /// What the API serves.
@@ -73,11 +87,16 @@ pub async fn serve(listener: UnixListener, api: Api, shutdown: CancellationToken
         .route("/v1/health", get(health))
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{id}", get(devices::one))
-        .route("/v1/devices/{id}/history", get(devices::history))
-        .route("/v1/devices/{id}/hours", get(devices::hours))
-        .route("/v1/devices/{id}/commands", post(commands::send))
-        .route("/v1/commands", get(commands::list))
-        .route("/v1/commands/{id}", get(commands::one))
+        .route("/v1/devices/{id}/history", get(history::readings))
+        .route("/v1/devices/{id}/hours", get(history::hours))
+        .route("/v1/devices/{id}/commands", post(send::to_device))
+        .route("/v1/commands", get(commands::list).post(send::to_any))
+        .route("/v1/commands/stats", get(commands::stats))
+        .route("/v1/commands/events", get(events::of_all))
+        .route("/v1/commands/{id}", get(commands::one).delete(send::cancel))
+        .route("/v1/commands/{id}/events", get(events::of_command))
+        .route("/v1/batches/{id}", get(leases::batch))
+        .route("/v1/leases", get(leases::list))
         .fallback(|| async {
             problem(StatusCode::NOT_FOUND, "not_found", "there is no such address; see GET /v1/devices")
         })
@@ -104,18 +123,4 @@ async fn health(State(api): State<Api>) -> Response {
         "uplink": (api.uplink)(),
     }))
     .into_response()
-}
-
-fn problem(status: StatusCode, code: &str, message: impl std::fmt::Display) -> Response {
-    (status, Json(json!({"error": {"code": code, "message": message.to_string()}}))).into_response()
-}
-
-fn journal_problem(error: &crate::journal::JournalError) -> Response {
-    problem(StatusCode::SERVICE_UNAVAILABLE, "journal", error)
-}
-
-fn unknown_device(api: &Api, id: &str) -> Response {
-    let ids: Vec<_> = api.devices.all().into_iter().map(|row| row.info.id.to_string()).collect();
-    let message = format!("there is no device `{id}`; there are {}", ids.join(", "));
-    problem(StatusCode::NOT_FOUND, "unknown_device", message)
 }

@@ -1,63 +1,52 @@
 //! Rows of the table `command`: plain columns for all that one would ask for with `sqlite3`, words
 //! of the data model as they are, booleans as 0 and 1, times in ms since 1970, JSON text as in
-//! [`super::json`]. `rev` grows with every insert and update, for whoever mirrors commands.
+//! [`super::json`] (`parameters`, `requested`, `observed`, `lease`, `events`). `rev` grows with every
+//! insert and update, for whoever mirrors commands.
 
-use adapter_api::{CommandSource, CommandStatus, DeviceId, Parameters};
+use adapter_api::{DeviceId, Parameters};
 use rusqlite::{Connection, Row, ToSql, params, params_from_iter, types::Type};
 
 use super::{
-    json,
-    record::{CommandRow, Reply},
-    schema,
+    command_record::{CommandRow, Reply},
+    json, schema, tidy,
 };
 
-/// In the order in which [`values`] gives and [`of_row`] reads them; `number` and `rev` are apart.
-const COLUMNS: &str = "id, device, command, parameters, priority, source, owner, status, outcome, \
-     correlation_id, batch_id, issued_at, accepted_at, scheduled_at, expires_at, executed_at, \
-     completed_at, attempts, max_retries, verified, written, requested, observed, error_code, \
-     error_message, superseded_by, reply_topic, reply_correlation, redelivery, told, events, rev";
-const COUNT: usize = 32;
+/// Who asked, for what and when: written once, so that an update touches none of their indexes.
+const ASKED: &str = "id, device, source, owner, correlation_id, batch_id, issued_at, accepted_at, redelivery";
+const ASKED_COUNT: usize = 9;
+/// What an update replaces.
+const STATE: &str = "command, parameters, priority, status, outcome, scheduled_at, expires_at, \
+     executed_at, completed_at, attempts, max_retries, verified, written, requested, observed, \
+     error_code, error_message, superseded_by, lease, effect, reverts, reply_topic, \
+     reply_correlation, told, events, rev";
+const STATE_COUNT: usize = 26;
+const COUNT: usize = ASKED_COUNT + STATE_COUNT;
 
-/// Which commands to show; what is none does not matter.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CommandFilter {
-    /// For this device.
-    pub device: Option<DeviceId>,
-    /// Standing here.
-    pub status: Option<CommandStatus>,
-    /// From this kind of asker.
-    pub source: Option<CommandSource>,
-    /// From this owner.
-    pub owner: Option<String>,
-    /// With this correlation id.
-    pub correlation_id: Option<String>,
-    /// Of this batch.
-    pub batch_id: Option<String>,
-    /// Accepted at this time or later, ms.
-    pub since: Option<i64>,
-    /// At most so many, the newest.
-    pub limit: usize,
+fn asked(row: &CommandRow) -> [Box<dyn ToSql>; ASKED_COUNT] {
+    [
+        Box::new(row.id.clone()),
+        Box::new(row.device.as_str().to_owned()),
+        Box::new(row.source.as_str()),
+        Box::new(row.owner.clone()),
+        Box::new(row.correlation_id.clone()),
+        Box::new(row.batch_id.clone()),
+        Box::new(row.issued_at),
+        Box::new(row.accepted_at),
+        Box::new(row.redelivery.clone()),
+    ]
 }
 
-fn values(row: &CommandRow, rev: u64) -> [Box<dyn ToSql>; COUNT] {
+fn state(row: &CommandRow, rev: u64) -> [Box<dyn ToSql>; STATE_COUNT] {
     let parameters = |parameters: &Option<Parameters>| parameters.as_ref().map(json::parameters);
     let (error_code, error_message) = row.error.clone().unzip();
     let (reply_topic, reply_correlation) =
         row.reply.clone().map(|reply| (reply.topic, reply.correlation)).unzip();
     [
-        Box::new(row.id.clone()),
-        Box::new(row.device.as_str().to_owned()),
         Box::new(row.command.clone()),
         Box::new(json::parameters(&row.parameters)),
         Box::new(row.priority.as_str()),
-        Box::new(row.source.as_str()),
-        Box::new(row.owner.clone()),
         Box::new(row.status.as_str()),
         Box::new(row.outcome.map(|outcome| outcome.as_str())),
-        Box::new(row.correlation_id.clone()),
-        Box::new(row.batch_id.clone()),
-        Box::new(row.issued_at),
-        Box::new(row.accepted_at),
         Box::new(row.scheduled_at),
         Box::new(row.expires_at),
         Box::new(row.executed_at),
@@ -71,31 +60,33 @@ fn values(row: &CommandRow, rev: u64) -> [Box<dyn ToSql>; COUNT] {
         Box::new(error_code),
         Box::new(error_message),
         Box::new(row.superseded_by.clone()),
+        Box::new(row.lease.as_ref().map(json::lease)),
+        Box::new(row.effect),
+        Box::new(row.reverts.clone()),
         Box::new(reply_topic),
         Box::new(reply_correlation.flatten()),
-        Box::new(row.redelivery.clone()),
         Box::new(row.told),
         Box::new(json::events(&row.events)),
         Box::new(rev as i64),
     ]
 }
 
-fn marks() -> String {
-    vec!["?"; COUNT].join(", ")
+fn marks(count: usize) -> String {
+    vec!["?"; count].join(", ")
 }
 
 /// Inserts a command; returns its number.
 pub(super) fn insert(db: &Connection, row: &CommandRow, rev: u64) -> rusqlite::Result<u64> {
-    db.prepare_cached(&format!("INSERT INTO command({COLUMNS}) VALUES({})", marks()))?
-        .execute(params_from_iter(values(row, rev)))?;
+    db.prepare_cached(&format!("INSERT INTO command({ASKED}, {STATE}) VALUES({})", marks(COUNT)))?
+        .execute(params_from_iter(asked(row).into_iter().chain(state(row, rev))))?;
     Ok(db.last_insert_rowid() as u64)
 }
 
-/// Replaces a command; false when there is none with its number.
+/// Replaces a command's state; false when there is none with its number.
 pub(super) fn update(db: &Connection, row: &CommandRow, rev: u64) -> rusqlite::Result<bool> {
     let number: Box<dyn ToSql> = Box::new(row.number as i64);
-    let values = values(row, rev).into_iter().chain([number]);
-    let sql = format!("UPDATE command SET ({COLUMNS}) = ({}) WHERE number = ?", marks());
+    let values = state(row, rev).into_iter().chain([number]);
+    let sql = format!("UPDATE command SET ({STATE}) = ({}) WHERE number = ?", marks(STATE_COUNT));
     Ok(db.prepare_cached(&sql)?.execute(params_from_iter(values))? > 0)
 }
 
@@ -104,21 +95,25 @@ pub(super) fn told(db: &Connection, number: u64) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE command SET told = 1 WHERE number = ?1")?.execute([number as i64]).map(drop)
 }
 
-/// Commands that are looked at, and so deleted, at once.
+/// Commands that are deleted at once.
 pub(super) const PRUNED_MAX: usize = 500;
 
-/// Deletes ended and told commands older than `before`, a few at a time. Returns how many. The
-/// last revision is kept, so that revisions never restart.
-pub(super) fn prune(db: &Connection, before: i64, rev: u64) -> rusqlite::Result<usize> {
+/// Deletes ended and told commands older than `before`, a few at a time. Returns how many. Those
+/// stay whose last change MongoDB does not have, while the uplink is on, and those that a summary
+/// of their batch still has to count. The last revision is kept, so that revisions never restart.
+pub(super) fn prune(db: &Connection, before: i64, rev: u64, uplink: bool) -> rusqlite::Result<usize> {
+    let delivered = if uplink { schema::floor(db, tidy::COMMANDS_DELIVERED)? as i64 } else { i64::MAX };
     let old = format!(
-        "SELECT number FROM (SELECT number, completed_at, told FROM command ORDER BY number LIMIT {PRUNED_MAX})
-         WHERE completed_at < ?1 AND told = 1"
+        "SELECT number FROM command
+         WHERE told = 1 AND completed_at < ?1 AND rev <= ?2 AND NOT EXISTS
+           (SELECT 1 FROM command_batch WHERE command_batch.id = batch_id AND command_batch.told = 0)
+         ORDER BY completed_at LIMIT {PRUNED_MAX}"
     );
-    if !db.prepare_cached(&old)?.exists([before])? {
+    if !db.prepare_cached(&old)?.exists([before, delivered])? {
         return Ok(0);
     }
     schema::put_meta(db, "last_rev", &(rev as i64))?;
-    db.prepare_cached(&format!("DELETE FROM command WHERE number IN ({old})"))?.execute([before])
+    db.prepare_cached(&format!("DELETE FROM command WHERE number IN ({old})"))?.execute([before, delivered])
 }
 
 /// Commands by a condition, with their revisions.
@@ -127,7 +122,7 @@ pub(super) fn select(
     condition: &str,
     values: &[&dyn ToSql],
 ) -> rusqlite::Result<Vec<(u64, CommandRow)>> {
-    let sql = format!("SELECT {COLUMNS}, number FROM command {condition}");
+    let sql = format!("SELECT {ASKED}, {STATE}, number FROM command {condition}");
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(values)?;
     let mut found = Vec::new();
@@ -144,34 +139,6 @@ pub(super) fn select(
     Ok(found)
 }
 
-/// Commands that fit a filter, newest first.
-pub(super) fn filtered(db: &Connection, filter: &CommandFilter) -> rusqlite::Result<Vec<CommandRow>> {
-    let mut conditions = vec!["1"];
-    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-    let words = [
-        ("device = ?", filter.device.as_ref().map(|device| device.as_str().to_owned())),
-        ("status = ?", filter.status.map(|status| status.as_str().to_owned())),
-        ("source = ?", filter.source.map(|source| source.as_str().to_owned())),
-        ("owner = ?", filter.owner.clone()),
-        ("correlation_id = ?", filter.correlation_id.clone()),
-        ("batch_id = ?", filter.batch_id.clone()),
-    ];
-    for (condition, word) in words {
-        if let Some(word) = word {
-            conditions.push(condition);
-            values.push(Box::new(word));
-        }
-    }
-    if let Some(since) = filter.since {
-        conditions.push("accepted_at >= ?");
-        values.push(Box::new(since));
-    }
-    values.push(Box::new(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
-    let condition = format!("WHERE {} ORDER BY number DESC LIMIT ?", conditions.join(" AND "));
-    let values: Vec<&dyn ToSql> = values.iter().map(|value| &**value).collect();
-    Ok(select(db, &condition, &values)?.into_iter().map(|(_, row)| row).collect())
-}
-
 /// The command with this number, if it is there.
 pub(super) fn by_number(db: &Connection, number: u64) -> rusqlite::Result<Option<CommandRow>> {
     let found = select(db, "WHERE number = ?1", params![number as i64])?;
@@ -179,42 +146,43 @@ pub(super) fn by_number(db: &Connection, number: u64) -> rusqlite::Result<Option
 }
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
-    let error: Option<String> = row.get(23)?;
-    let reply: Option<String> = row.get(26)?;
+    let error: Option<String> = row.get(24)?;
+    let reply: Option<String> = row.get(30)?;
+    let correlation = row.get(31)?;
     Ok(CommandRow {
         number: row.get::<_, i64>(COUNT)? as u64,
         id: row.get(0)?,
         device: parsed(row, 1, |text| DeviceId::new(text).ok())?,
-        command: row.get(2)?,
-        parameters: parsed(row, 3, json::to_parameters)?,
-        priority: parsed(row, 4, |text| text.parse().ok())?,
-        source: parsed(row, 5, |text| text.parse().ok())?,
-        owner: row.get(6)?,
-        status: parsed(row, 7, |text| text.parse().ok())?,
-        outcome: maybe(row, 8, |text| text.parse().ok())?,
-        correlation_id: row.get(9)?,
-        batch_id: row.get(10)?,
-        issued_at: row.get(11)?,
-        accepted_at: row.get(12)?,
-        scheduled_at: row.get(13)?,
-        expires_at: row.get(14)?,
-        executed_at: row.get(15)?,
-        completed_at: row.get(16)?,
-        attempts: row.get(17)?,
-        max_retries: row.get(18)?,
-        verified: row.get(19)?,
-        written: row.get(20)?,
-        requested: maybe(row, 21, json::to_parameters)?,
-        observed: maybe(row, 22, json::to_parameters)?,
-        error: error.zip(row.get::<_, Option<String>>(24)?),
-        superseded_by: row.get(25)?,
-        reply: match reply {
-            Some(topic) => Some(Reply { topic, correlation: row.get(27)? }),
-            None => None,
-        },
-        redelivery: row.get(28)?,
-        told: row.get(29)?,
-        events: parsed(row, 30, json::to_events)?,
+        command: row.get(9)?,
+        parameters: parsed(row, 10, json::to_parameters)?,
+        priority: parsed(row, 11, |text| text.parse().ok())?,
+        source: parsed(row, 2, |text| text.parse().ok())?,
+        owner: row.get(3)?,
+        status: parsed(row, 12, |text| text.parse().ok())?,
+        outcome: maybe(row, 13, |text| text.parse().ok())?,
+        correlation_id: row.get(4)?,
+        batch_id: row.get(5)?,
+        issued_at: row.get(6)?,
+        accepted_at: row.get(7)?,
+        scheduled_at: row.get(14)?,
+        expires_at: row.get(15)?,
+        executed_at: row.get(16)?,
+        completed_at: row.get(17)?,
+        attempts: row.get(18)?,
+        max_retries: row.get(19)?,
+        verified: row.get(20)?,
+        written: row.get(21)?,
+        requested: maybe(row, 22, json::to_parameters)?,
+        observed: maybe(row, 23, json::to_parameters)?,
+        error: error.zip(row.get::<_, Option<String>>(25)?),
+        superseded_by: row.get(26)?,
+        lease: maybe(row, 27, json::to_lease)?,
+        effect: row.get(28)?,
+        reverts: row.get(29)?,
+        reply: reply.map(|topic| Reply { topic, correlation }),
+        redelivery: row.get(8)?,
+        told: row.get(32)?,
+        events: parsed(row, 33, json::to_events)?,
     })
 }
 

@@ -1,17 +1,20 @@
 //! Rows of the table `device`: what is asked for with `sqlite3` in columns, the rest of what the
-//! adapter announced as JSON in `info`, with the names that are written out below. Spans in ms.
+//! adapter announced as JSON in `info`, with the names that are written out below. Spans in ms, bounds
+//! in W. What version 1 did not write (`bounds`; of a command `persistent`, `leased`, `safe`,
+//! `relative`, `local`) may be missing: nothing, or false.
 
 use std::{sync::Arc, time::Duration};
 
 use adapter_api::{
-    Availability, CapabilityInfo, CommandSpec, DeviceId, DeviceInfo, ParameterKind, ParameterSpec, Problem,
-    UnitId,
+    Availability, Bounds, CapabilityInfo, CommandSpec, DeviceId, DeviceInfo, ParameterKind, ParameterSpec,
+    Problem, UnitId,
 };
 use rusqlite::{Connection, Row, params};
 use serde_json::{Value as Json, json};
 
 use super::{
     command_table::{maybe, parsed},
+    json,
     record::DeviceRow,
 };
 
@@ -90,7 +93,7 @@ fn info(info: &DeviceInfo) -> Json {
         "phases": info.phases, "room": info.room, "location": info.location,
         "capabilities": info.capabilities.iter().map(capability).collect::<Vec<_>>(),
         "commands": info.commands.iter().map(command).collect::<Vec<_>>(),
-        "control": info.control, "interval": ms(info.interval),
+        "control": info.control, "interval": ms(info.interval), "bounds": bounds(info.bounds),
     })
 }
 
@@ -127,7 +130,23 @@ fn to_info(id: DeviceId, json: &Json) -> Option<DeviceInfo> {
         commands: all("commands")?.iter().map(to_command).collect::<Option<_>>()?,
         control: json.get("control")?.as_bool()?,
         interval: to_ms(json, "interval")?,
+        bounds: to_bounds(json.get("bounds")),
     })
+}
+
+fn bounds(bounds: Bounds) -> Json {
+    let Bounds { import, export, charge, discharge } = bounds;
+    json!({"import": import, "export": export, "charge": charge, "discharge": discharge})
+}
+
+fn to_bounds(json: Option<&Json>) -> Bounds {
+    let bound = |name| json?.get(name)?.as_f64();
+    Bounds {
+        import: bound("import"),
+        export: bound("export"),
+        charge: bound("charge"),
+        discharge: bound("discharge"),
+    }
 }
 
 fn command(command: &CommandSpec) -> Json {
@@ -137,10 +156,14 @@ fn command(command: &CommandSpec) -> Json {
         "exactly_one": texts(&command.exactly_one), "group": command.group.as_deref(),
         "idempotent": command.idempotent, "harmless": command.harmless,
         "capability": command.capability.as_str(), "verify_for": ms(command.verify_for),
+        "persistent": command.persistent, "leased": command.leased,
+        "safe": command.safe.as_ref().map(json::object),
+        "relative": command.relative, "local": command.local,
     })
 }
 
 fn to_command(json: &Json) -> Option<CommandSpec> {
+    let is = |name| json.get(name).and_then(Json::as_bool).unwrap_or(false);
     Some(CommandSpec {
         name: Arc::from(text(json, "name")?),
         parameters: json.get("parameters")?.as_array()?.iter().map(to_parameter).collect::<Option<_>>()?,
@@ -150,6 +173,11 @@ fn to_command(json: &Json) -> Option<CommandSpec> {
         harmless: json.get("harmless")?.as_bool()?,
         capability: text(json, "capability")?.parse().ok()?,
         verify_for: to_ms(json, "verify_for")?,
+        persistent: is("persistent"),
+        leased: is("leased"),
+        safe: json.get("safe").and_then(json::of_object),
+        relative: is("relative"),
+        local: is("local"),
     })
 }
 

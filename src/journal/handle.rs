@@ -11,10 +11,12 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     Health, JournalError, Opened, Reader, Settings,
+    command_record::{Change, CommandRow},
     mail::{Ask, CONTROL_ROOM, Control, Letter, Publish, READINGS_ROOM, Write},
     open,
     pending::Identity,
-    record::{CommandRow, DeviceRow, Stored},
+    receipt::Receipt,
+    record::{DeviceRow, Stored},
 };
 
 /// Writes to the journal. Cheap to clone. Dropping the last one without [`Journal::close`] ends the
@@ -103,10 +105,33 @@ impl Journal {
         self.control.try_send(Letter { control, permit }).map_err(|_| JournalError::Stopped)
     }
 
-    async fn write(&self, write: Write) -> Result<u64, JournalError> {
+    async fn hand_over_write(&self, write: Write) -> Result<Receipt, JournalError> {
         let (answer, answered) = oneshot::channel();
         self.send(Control::Write(Ask { write, answer })).await?;
-        answered.await.map_err(|_| JournalError::Stopped)?
+        Ok(Receipt::new(answered))
+    }
+
+    async fn write(&self, write: Write) -> Result<(), JournalError> {
+        self.hand_over_write(write).await?.await.map(drop)
+    }
+
+    /// Hands changes over; waits only for room. All of them are written in one transaction, after
+    /// what was handed over before and before what comes later; the [`Receipt`] tells when it is
+    /// done.
+    ///
+    /// # Errors
+    /// When the journal has stopped.
+    pub async fn hand_over(&self, changes: Vec<Change>) -> Result<Receipt, JournalError> {
+        self.hand_over_write(Write::Changes(changes)).await
+    }
+
+    /// Writes changes in one transaction: all of them or, with an error, none. Returns after the
+    /// commit, with a number for each as in [`Receipt`].
+    ///
+    /// # Errors
+    /// When it could not be committed; nothing is changed then.
+    pub async fn commit(&self, changes: Vec<Change>) -> Result<Vec<u64>, JournalError> {
+        self.hand_over(changes).await?.await
     }
 
     /// Keeps a device; returns after the commit.
@@ -114,7 +139,7 @@ impl Journal {
     /// # Errors
     /// When it could not be committed; nothing is kept then.
     pub async fn save_device(&self, device: DeviceRow) -> Result<(), JournalError> {
-        self.write(Write::Device(Box::new(device))).await.map(drop)
+        self.write(Write::Device(Box::new(device))).await
     }
 
     /// Keeps a new command as it is, with the status that it has; returns it with its number,
@@ -123,16 +148,19 @@ impl Journal {
     /// # Errors
     /// When it could not be committed; it does not exist then.
     pub async fn insert_command(&self, mut command: CommandRow) -> Result<CommandRow, JournalError> {
-        command.number = self.write(Write::Insert(Box::new(command.clone()))).await?;
+        let numbers = self.commit(vec![Change::Insert(command.clone())]).await?;
+        command.number = numbers.first().copied().unwrap_or(0);
         Ok(command)
     }
 
-    /// Replaces a command, found by its number; returns after the commit.
+    /// [`Change::Update`] alone; returns after the commit.
     ///
     /// # Errors
-    /// When it could not be committed; the old one stays then.
+    /// When it could not be committed, the old one stays then; or when there is none.
     pub async fn update_command(&self, command: CommandRow) -> Result<(), JournalError> {
-        self.write(Write::Update(Box::new(command))).await.map(drop)
+        let number = command.number;
+        let updated = self.commit(vec![Change::Update(command)]).await?;
+        if updated == [number] { Ok(()) } else { Err(JournalError::NoSuchCommand(number)) }
     }
 
     /// The broker has a command's result. Written with the next commit, at most `group` later: until
@@ -144,13 +172,23 @@ impl Journal {
         self.send(Control::Told(number)).await
     }
 
+    /// The broker has a batch's summary, that of its end with this [`super::BatchRow::at`]. Written like
+    /// [`Journal::command_told`]; nothing is written when more of the batch came meanwhile: there will
+    /// be a newer summary.
+    ///
+    /// # Errors
+    /// When the journal has stopped.
+    pub async fn batch_told(&self, id: &str, at: i64) -> Result<(), JournalError> {
+        self.send(Control::BatchTold(id.to_owned(), at)).await
+    }
+
     /// Keeps a small note, or removes it; returns after the commit.
     ///
     /// # Errors
     /// When it could not be committed; the old one stays then.
     pub async fn put_note(&self, space: &str, key: &str, value: Option<Vec<u8>>) -> Result<(), JournalError> {
         let (space, key) = (space.to_owned(), key.to_owned());
-        self.write(Write::Note { space, key, value }).await.map(drop)
+        self.write(Write::Note { space, key, value }).await
     }
 
     /// Moves a cursor. Written with the next commit, at most `group` later.
@@ -161,8 +199,8 @@ impl Journal {
         self.send(Control::Cursor(name.to_owned(), value)).await
     }
 
-    /// Whether readings wait for MongoDB. Without, batches go as soon as they are in chunks. On
-    /// until it is said otherwise.
+    /// Whether readings and commands wait for MongoDB. Without, batches go as soon as they are in
+    /// chunks, and commands at the end of their time. On until it is said otherwise.
     ///
     /// # Errors
     /// When the journal has stopped.

@@ -5,7 +5,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     JournalError,
-    record::{CommandRow, DeviceRow, HourRow},
+    command_record::Change,
+    record::{DeviceRow, HourRow},
 };
 
 /// Messages with readings that may wait in the channel. Enough for the thread to take a thousand at
@@ -28,6 +29,7 @@ pub(super) struct Publish {
 pub(super) enum Control {
     Write(Ask),
     Told(u64),
+    BatchTold(String, i64),
     Cursor(String, u64),
     Uplink(bool),
     Heartbeat(oneshot::Sender<Health>),
@@ -45,14 +47,13 @@ pub(super) struct Letter {
 /// A write that someone waits for.
 pub(super) struct Ask {
     pub write: Write,
-    /// The command's number for an insert, else 0.
-    pub answer: oneshot::Sender<Result<u64, JournalError>>,
+    /// A number for each of [`Write::Changes`], see [`super::Receipt`]; else nothing.
+    pub answer: oneshot::Sender<Result<Vec<u64>, JournalError>>,
 }
 
 /// What a commit writes beside readings.
 pub(super) enum Write {
-    Insert(Box<CommandRow>),
-    Update(Box<CommandRow>),
+    Changes(Vec<Change>),
     Device(Box<DeviceRow>),
     Note {
         space: String,

@@ -11,7 +11,7 @@
 //!
 //! # On disk
 //! `<data_dir>/journal.db` (open it with `sqlite3 -readonly`), `<data_dir>/lock` (one gateway per folder),
-//! `<runtime_dir>/pending` ([`pending`]). `PRAGMA user_version` is 1. Times are ms since 1970, `hour` is
+//! `<runtime_dir>/pending` ([`pending`]). `PRAGMA user_version` is 2 ([`schema`]). Times are ms since 1970, `hour` is
 //! hours since 1970 (`datetime(hour * 3600, 'unixepoch')`), payloads are blobs as in [`payload`].
 //!
 //! | table | columns | rows |
@@ -22,6 +22,7 @@
 //! | `roll_hour` | `dev`, `hour`, `point`, `n`, `avg`, `min`, `max` | numbers of good or fair readings in a chunk's hour |
 //! | `device` | `id`, `adapter`, `availability`, `problem`, `remedy`, `seen_at`, `info` | every device ever announced ([`device_table`]) |
 //! | `command` | see [`command_table`] | every command, until it is older than the retention |
+//! | `command_batch` | see [`command_batch`] | every batch of commands, until its commands are gone |
 //! | `note` | `space`, `key`, `value` | small notes, one space for each adapter and module |
 //!
 //! | `meta.k` | `meta.v` |
@@ -31,12 +32,15 @@
 //! | `clean` | 1 when the last end was an ordered one |
 //! | `chunked` | batches whose first number is below it are in chunks |
 //! | `next_number`, `last_rev` | floors for numbers of readings and revisions of commands, written when rows are deleted |
-//! | `cursor:<name>` | how far someone came; `cursor:mongodb.measurements` is the last reading that MongoDB has |
+//! | `cursor:<name>` | how far someone came; `cursor:mongodb.measurements` is the last reading that MongoDB has, `cursor:mongodb.commands` the last revision of a command |
 //! | `dropped_undelivered` | readings that were deleted before MongoDB had them |
 //! | `latest…` | see [`latest`] |
 
 mod bytes;
 mod columns;
+mod command_batch;
+mod command_filter;
+mod command_record;
 mod command_table;
 mod compact;
 mod damage;
@@ -55,6 +59,7 @@ mod pending;
 mod points;
 mod query;
 mod reader;
+mod receipt;
 mod record;
 mod schema;
 mod switches;
@@ -65,14 +70,16 @@ mod writer;
 
 use std::{path::PathBuf, time::Duration};
 
-pub use command_table::CommandFilter;
+pub use command_filter::CommandFilter;
+pub use command_record::{BatchRow, Change, CommandRow, CommandStats, Event, LeaseTerms, Reply, Step};
 pub use error::JournalError;
 pub use handle::Journal;
 pub use mail::Health;
 pub use open::Opened;
 pub use query::Stats;
 pub use reader::Reader;
-pub use record::{CommandRow, DeviceRow, Energy, EnergyBasis, Event, Flow, HourRow, Recovery, Reply, Stored};
+pub use receipt::Receipt;
+pub use record::{DeviceRow, Energy, EnergyBasis, Flow, HourRow, Recovery, Stored};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 

@@ -11,7 +11,9 @@ use crossbeam_channel::bounded;
 use rusqlite::Connection;
 
 use super::{
-    Journal, JournalError, Reader, Recovery, Settings, command_table,
+    Journal, JournalError, Reader, Recovery, Settings,
+    command_record::CommandRow,
+    command_table,
     compact::Compactor,
     damage::Damage,
     device_table,
@@ -20,7 +22,7 @@ use super::{
     hour_of, latest,
     mail::{CONTROL_ROOM, READINGS_ROOM},
     pending::{Found, Identity, Pending},
-    record::{CommandRow, DeviceRow, Stored},
+    record::{DeviceRow, Stored},
     schema,
     thread::{House, Thread},
     tidy::Rules,

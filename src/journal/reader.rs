@@ -11,12 +11,14 @@ use rusqlite::{Connection, OptionalExtension, ToSql};
 use tokio::sync::Semaphore;
 
 use super::{
-    JournalError,
-    command_table::{self, CommandFilter},
+    JournalError, command_batch,
+    command_filter::{self, CommandFilter},
+    command_record::{BatchRow, CommandRow, CommandStats},
+    command_table,
     damage::Damage,
     device_table,
     query::{self, Stats},
-    record::{CommandRow, DeviceRow, HourRow, Stored},
+    record::{DeviceRow, HourRow, Stored},
     schema,
 };
 
@@ -111,12 +113,38 @@ impl Reader {
         self.read(move |db, _| query::hours(db, &device, from_ms, to_ms)).await
     }
 
-    /// Commands that fit, newest first.
+    /// Commands that fit, newest first: by their numbers, or by their acceptance where the filter
+    /// asks for a time alone.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn commands(&self, filter: CommandFilter) -> Result<Vec<CommandRow>, JournalError> {
-        self.read(move |db, _| command_table::filtered(db, &filter)).await
+        self.read(move |db, _| command_filter::filtered(db, &filter)).await
+    }
+
+    /// How the commands that fit did, by source and device.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn command_stats(&self, filter: CommandFilter) -> Result<Vec<CommandStats>, JournalError> {
+        self.read(move |db, _| command_filter::stats(db, &filter)).await
+    }
+
+    /// How a batch of commands stands; none when neither it nor a command of it is known.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn batch(&self, id: &str) -> Result<Option<BatchRow>, JournalError> {
+        let id = id.to_owned();
+        self.read(move |db, _| command_batch::by_id(db, &id)).await
+    }
+
+    /// Batches that ended and whose summary the broker does not have yet, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn untold_batches(&self, limit: usize) -> Result<Vec<BatchRow>, JournalError> {
+        self.read(move |db, _| command_batch::untold(db, limit)).await
     }
 
     async fn one(&self, condition: &'static str, word: String) -> Result<Option<CommandRow>, JournalError> {
@@ -203,6 +231,20 @@ impl Reader {
             db.prepare_cached("SELECT value FROM note WHERE space = ?1 AND key = ?2")?
                 .query_row([space, key], |row| row.get(0))
                 .optional()
+        })
+        .await
+    }
+
+    /// All notes of a space, by key.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn notes(&self, space: &str) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+        let space = space.to_owned();
+        self.read(move |db, _| {
+            db.prepare_cached("SELECT key, value FROM note WHERE space = ?1 ORDER BY key")?
+                .query_map([space], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
         })
         .await
     }

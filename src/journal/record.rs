@@ -1,9 +1,8 @@
 //! What the journal keeps, as the rest of the gateway sees it.
 
-use adapter_api::{
-    Availability, CommandSource, CommandStatus, DeviceId, DeviceInfo, Outcome, Parameters, PointId, Priority,
-    Problem, Reading,
-};
+use adapter_api::{Availability, DeviceId, DeviceInfo, PointId, Problem, Reading};
+
+use super::command_record::CommandRow;
 
 /// A reading that the gateway took: numbered, with its increments of energy.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,93 +60,6 @@ pub struct DeviceRow {
     pub problem: Option<Problem>,
     /// Last reading or answer, ms since 1970.
     pub seen_at: Option<i64>,
-}
-
-/// A command through its whole life.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CommandRow {
-    /// The journal's number; 0 until it is inserted.
-    pub number: u64,
-    /// The asker's id, or ours.
-    pub id: String,
-    /// For whom.
-    pub device: DeviceId,
-    /// Which.
-    pub command: String,
-    /// With what.
-    pub parameters: Parameters,
-    /// How urgent.
-    pub priority: Priority,
-    /// What kind of asker.
-    pub source: CommandSource,
-    /// Who: the door and its user, like `mqtt:night-charge`.
-    pub owner: String,
-    /// Where it stands.
-    pub status: CommandStatus,
-    /// How it ended.
-    pub outcome: Option<Outcome>,
-    /// The asker's.
-    pub correlation_id: Option<String>,
-    /// The asker's.
-    pub batch_id: Option<String>,
-    /// The asker's clock, ms.
-    pub issued_at: Option<i64>,
-    /// Committed, ms.
-    pub accepted_at: i64,
-    /// Not before, ms.
-    pub scheduled_at: Option<i64>,
-    /// Never after, ms.
-    pub expires_at: i64,
-    /// First bytes, ms.
-    pub executed_at: Option<i64>,
-    /// End, ms.
-    pub completed_at: Option<i64>,
-    /// Times that it was given to an adapter.
-    pub attempts: u32,
-    /// Retries that are allowed.
-    pub max_retries: u32,
-    /// Proven by a fresh read?
-    pub verified: Option<bool>,
-    /// Were bytes sent?
-    pub written: Option<bool>,
-    /// What was asked for, as the device would show it.
-    pub requested: Option<Parameters>,
-    /// What fresh reads showed.
-    pub observed: Option<Parameters>,
-    /// Code and message of what went wrong.
-    pub error: Option<(String, String)>,
-    /// Id of the newer command that made it pointless.
-    pub superseded_by: Option<String>,
-    /// Where the asker wants the answer.
-    pub reply: Option<Reply>,
-    /// How a broker's redelivery of the same message is recognised.
-    pub redelivery: Option<String>,
-    /// Has the broker taken the result? True from the start where no broker shall.
-    pub told: bool,
-    /// Every change of state.
-    pub events: Vec<Event>,
-}
-
-/// An MQTT 5 Response Topic and Correlation Data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// Where.
-    pub topic: String,
-    /// Which request, as the asker's own bytes.
-    pub correlation: Option<Vec<u8>>,
-}
-
-/// One change of state of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// When, ms since 1970.
-    pub at: i64,
-    /// To what.
-    pub status: CommandStatus,
-    /// By whom: an owner, or `gateway`.
-    pub by: String,
-    /// Why, in words; empty when it goes without saying.
-    pub reason: String,
 }
 
 /// A point over one hour.

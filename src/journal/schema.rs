@@ -2,14 +2,18 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, params, types::FromSql};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, ToSql, TransactionBehavior, params, types::FromSql,
+};
 
 use super::JournalError;
 
-/// `PRAGMA user_version` of the tables below.
-pub(super) const SCHEMA: i64 = 1;
+/// `PRAGMA user_version` is the number of steps that a file has behind it. A step that was released
+/// never changes; what is new is a new step.
+const STEPS: [&str; 2] = [FIRST, LEASES_AND_BATCHES];
+pub(super) const SCHEMA: i64 = STEPS.len() as i64;
 
-const TABLES: &str = "
+const FIRST: &str = "
 CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
 CREATE TABLE batch(
     first INTEGER PRIMARY KEY, n INTEGER NOT NULL, t0 INTEGER NOT NULL, t1 INTEGER NOT NULL,
@@ -42,7 +46,27 @@ CREATE INDEX command_untold ON command(number) WHERE told = 0;
 CREATE TABLE note(space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(space, key)) WITHOUT ROWID;
 ";
 
-/// Opens the database for the one who writes, and makes the tables in an empty one.
+/// The index on the device gives its commands by number, newest first, without sorting them. That on
+/// what is old finds what may go without a look at what may not, however much that is.
+const LEASES_AND_BATCHES: &str = "
+ALTER TABLE command ADD COLUMN lease TEXT;
+ALTER TABLE command ADD COLUMN effect INTEGER;
+ALTER TABLE command ADD COLUMN reverts TEXT;
+DROP INDEX command_device;
+CREATE INDEX command_device ON command(device);
+CREATE INDEX command_owner ON command(owner);
+CREATE INDEX command_accepted ON command(accepted_at);
+CREATE INDEX command_correlation ON command(correlation_id) WHERE correlation_id IS NOT NULL;
+CREATE INDEX command_batch_id ON command(batch_id) WHERE batch_id IS NOT NULL;
+CREATE INDEX command_old ON command(completed_at, rev, batch_id) WHERE told = 1;
+CREATE TABLE command_batch(
+    id TEXT PRIMARY KEY, open INTEGER NOT NULL, refused INTEGER NOT NULL, expired INTEGER NOT NULL,
+    reply_topic TEXT, reply_correlation BLOB, told INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX command_batch_untold ON command_batch(at) WHERE told = 0;
+";
+
+/// Opens the database for the one who writes; makes the tables in an empty one, and brings those of
+/// an older version to ours.
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
     let wrong = |error| JournalError::sqlite(path, error);
     let mut db = Connection::open(path).map_err(wrong)?;
@@ -57,20 +81,29 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
     )
     .map_err(wrong)?;
     db.set_prepared_statement_cache_capacity(64);
-    if found == 0 {
-        create(&mut db).map_err(wrong)?;
+    if found < SCHEMA {
+        migrate(&mut db, found).map_err(wrong)?;
     }
     Ok(db)
 }
 
-fn create(db: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = db.transaction()?;
-    transaction.execute_batch(TABLES)?;
+/// All steps in one transaction: a crash or a full disk leaves the file as it was.
+fn migrate(db: &mut Connection, found: i64) -> rusqlite::Result<()> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
     transaction.pragma_update(None, "user_version", SCHEMA)?;
-    put_meta(&transaction, "installation", &uuid::Uuid::new_v4().as_bytes().to_vec())?;
-    put_meta(&transaction, "generation", &1i64)?;
-    put_meta(&transaction, "clean", &1i64)?;
-    transaction.commit()
+    if found == 0 {
+        put_meta(&transaction, "installation", &uuid::Uuid::new_v4().as_bytes().to_vec())?;
+        put_meta(&transaction, "generation", &1i64)?;
+        put_meta(&transaction, "clean", &1i64)?;
+    }
+    transaction.commit()?;
+    if found > 0 {
+        tracing::info!(from = found, to = SCHEMA, "the journal of an older version is brought up to date");
+    }
+    Ok(())
 }
 
 /// Opens the database for one who only reads.

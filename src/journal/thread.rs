@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, never, select};
 use tokio::sync::oneshot;
 
 use super::{
-    JournalError, command_table,
+    JournalError, command_batch, command_table,
     compact::Compactor,
     group::BATCH_MAX,
     hour_of,
@@ -137,6 +137,7 @@ impl Thread {
         match letter.control {
             Control::Write(ask) => round.asks.push(ask),
             Control::Told(number) => self.writer.told(number),
+            Control::BatchTold(id, at) => self.writer.batch_told(id, at),
             Control::Cursor(name, value) => self.writer.cursor(name, value),
             Control::Uplink(on) => self.rules.uplink = on,
             Control::Heartbeat(answer) => round.heartbeats.push(answer),
@@ -178,7 +179,7 @@ impl Thread {
         match self.writer.commit(&writes) {
             Ok(results) => {
                 for (ask, result) in asks.into_iter().zip(results) {
-                    let _gone = ask.answer.send(result);
+                    let _gone = ask.answer.send(Ok(result));
                 }
                 for committed in self.waiting.drain(..) {
                     let _gone = committed.send(());
@@ -233,7 +234,7 @@ impl Thread {
 
     /// Deletes a little. True when there is more.
     fn tidy_step(&mut self, wall: i64, now: Instant) -> rusqlite::Result<bool> {
-        let rules = self.rules;
+        let (rules, rev) = (self.rules, self.writer.rev);
         let house = &mut self.house;
         let mut again = tidy::forget_delivered(&mut self.writer.db, rules.uplink)?;
         if now.duration_since(house.aged_since) >= Duration::from_secs(3600) {
@@ -243,7 +244,8 @@ impl Thread {
         let retention_ms = if may_age { rules.retention_ms } else { i64::MAX };
         // Commands nobody will ask for again go before any reading does.
         if tidy::is_over(&self.writer.db, rules)?
-            && command_table::prune(&self.writer.db, wall.saturating_sub(COMMANDS_KEPT), self.writer.rev)? > 0
+            && command_table::prune(&self.writer.db, wall.saturating_sub(COMMANDS_KEPT), rev, rules.uplink)?
+                > 0
         {
             return Ok(true);
         }
@@ -262,8 +264,9 @@ impl Thread {
         house.dropping = pruned.undelivered > 0 || (house.dropping && pruned.again);
         if may_age {
             let before = wall.saturating_sub(rules.retention_ms);
-            again |=
-                command_table::prune(&self.writer.db, before, self.writer.rev)? == command_table::PRUNED_MAX;
+            let gone = command_table::prune(&self.writer.db, before, rev, rules.uplink)?;
+            again |= gone == command_table::PRUNED_MAX;
+            command_batch::prune(&self.writer.db, before)?;
         }
         Ok(again)
     }

@@ -7,6 +7,8 @@ use super::{MS_PER_HOUR, hour_of, schema};
 
 /// The uplink's cursor in `meta`: the last reading that MongoDB has.
 pub(super) const DELIVERED: &str = "cursor:mongodb.measurements";
+/// Likewise: the last revision of a command that MongoDB has.
+pub(super) const COMMANDS_DELIVERED: &str = "cursor:mongodb.commands";
 /// Batches that one step deletes at most.
 const STEP: i64 = 100;
 
@@ -17,7 +19,8 @@ pub(super) struct Rules {
     pub retention_ms: i64,
     /// More bytes go, oldest first.
     pub max_size: u64,
-    /// Readings wait for MongoDB.
+    /// Readings and commands wait for MongoDB. Readings not for ever: what is too old or too much
+    /// goes, and is counted. Commands do; they are few.
     pub uplink: bool,
 }
 

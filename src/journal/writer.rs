@@ -12,7 +12,7 @@ use adapter_api::{Clock, DeviceId, Reading};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    JournalError, command_table,
+    JournalError, command_batch, command_table,
     energy::{Meter, Traits},
     group::{BATCH_MAX, Group},
     held::Held,
@@ -52,8 +52,11 @@ pub(super) struct Writer {
     meters: HashMap<DeviceId, Meter>,
     switches: Switches,
     told: BTreeSet<u64>,
+    batches_told: BTreeSet<(String, i64)>,
     cursors: BTreeMap<String, u64>,
     clean: Option<bool>,
+    /// Nothing was committed yet since the start.
+    fresh: bool,
     /// Why commits fail, and when the next one is tried.
     failing: Option<(JournalError, Instant)>,
     /// The pending file does not take what is appended.
@@ -90,8 +93,10 @@ impl Writer {
             meters: HashMap::new(),
             switches: Switches::default(),
             told: BTreeSet::new(),
+            batches_told: BTreeSet::new(),
             cursors: BTreeMap::new(),
             clean: None,
+            fresh: true,
             failing: None,
             unsecured: false,
             committed_at: None,
@@ -162,6 +167,12 @@ impl Writer {
         self.group.add_lazy(Instant::now());
     }
 
+    /// Likewise the summary of this end of a batch.
+    pub fn batch_told(&mut self, id: String, at: i64) {
+        self.batches_told.insert((id, at));
+        self.group.add_lazy(Instant::now());
+    }
+
     /// A cursor moved; written with the next commit.
     pub fn cursor(&mut self, name: String, value: u64) {
         self.cursors.insert(name, value);
@@ -211,9 +222,9 @@ impl Writer {
         }
     }
 
-    /// Commits these writes and everything that waits. Each write has its own result; an error
-    /// means that nothing at all was written. Readings are kept then, the writes are not.
-    pub fn commit(&mut self, writes: &[&Write]) -> Result<Vec<Result<u64, JournalError>>, JournalError> {
+    /// Commits these writes and everything that waits. Gives what each write's asker is answered; an
+    /// error means that nothing at all was written. Readings are kept then, the writes are not.
+    pub fn commit(&mut self, writes: &[&Write]) -> Result<Vec<Vec<u64>>, JournalError> {
         match self.try_commit(writes) {
             Ok((results, rev)) => {
                 self.rev = rev;
@@ -236,14 +247,16 @@ impl Writer {
         }
     }
 
-    fn try_commit(&mut self, writes: &[&Write]) -> rusqlite::Result<(Vec<Result<u64, JournalError>>, u64)> {
+    fn try_commit(&mut self, writes: &[&Write]) -> rusqlite::Result<(Vec<Vec<u64>>, u64)> {
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for run in self.held.chunk_by(Held::goes_with) {
             run.chunks(BATCH_MAX).try_for_each(|batch| insert_batch(&transaction, batch))?;
         }
-        for number in &self.told {
-            command_table::told(&transaction, *number)?;
+        if self.fresh {
+            command_batch::close_all(&transaction)?;
         }
+        self.told.iter().try_for_each(|number| command_table::told(&transaction, *number))?;
+        self.batches_told.iter().try_for_each(|(id, at)| command_batch::told(&transaction, id, *at))?;
         for (name, value) in &self.cursors {
             schema::put_meta(&transaction, &format!("cursor:{name}"), &(*value as i64))?;
         }
@@ -254,10 +267,10 @@ impl Writer {
             let next = self.held.first().map_or(self.next, |held| held.stored.number);
             latest::save(&transaction, &self.latest, &self.boot, next)?;
         }
-        let mut rev = self.rev;
+        let (mut rev, now) = (self.rev, self.clock.now().wall_ms);
         let results = writes
             .iter()
-            .map(|write| apply(&transaction, write, &mut rev))
+            .map(|write| apply(&transaction, write, &mut rev, now))
             .collect::<rusqlite::Result<_>>()?;
         transaction.commit()?;
         Ok((results, rev))
@@ -270,6 +283,8 @@ impl Writer {
         self.held_bytes = 0;
         self.group.clear();
         self.told.clear();
+        self.batches_told.clear();
+        self.fresh = false;
         self.cursors.clear();
         self.clean = None;
         self.committed_at = Some(self.clock.now().wall_ms);

@@ -9,7 +9,9 @@
 //! | `duration` | ms from `executedAt` to `completedAt` |
 //! | `retryCount`, `maxRetries` | a final failure or timeout has `maxRetries = retryCount`: the backend re-pends what has retries left |
 //! | `createdAt`, `updatedAt` | acceptance, last change |
-//! | *gateway*: `commandId`, `gatewayId`, `owner`, `outcome`, `verified`, `written`, `observed`, `expiresAt`, `supersededBy`, `requestedMaxRetries`, `events` | the command |
+//! | *gateway*: `commandId`, `gatewayId`, `owner`, `outcome`, `verified`, `written`, `observed`, `expiresAt`, `supersededBy`, `effect`, `reverts`, `requestedMaxRetries`, `events` | the command; `reverts` is the `commandId` whose setpoint it gives back |
+//! | *gateway*: `lease` | `{seconds, revert: {command, parameters}}`: how long it holds its setpoint from its execution on, and what comes after |
+//! | `sourceDetails`, `tags` | always empty |
 
 use adapter_api::{CommandSource, CommandStatus, Outcome, Parameters, Priority};
 use mongodb::bson::{Document, doc, oid::ObjectId};
@@ -56,7 +58,23 @@ pub struct CommandInput<'a> {
     /// In words.
     pub error: Option<&'a str>,
     pub superseded_by: Option<&'a str>,
+    pub lease: Option<LeaseInput<'a>>,
+    /// Did the battery's power follow it?
+    pub effect: Option<bool>,
+    /// Id of the command whose setpoint it gives back.
+    pub reverts: Option<&'a str>,
     pub events: Vec<CommandEvent<'a>>,
+}
+
+/// How a command holds its setpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseInput<'a> {
+    /// For how long, ms.
+    pub lasts_ms: u64,
+    /// The command that gives it back.
+    pub command: &'a str,
+    /// With what.
+    pub parameters: &'a Parameters,
 }
 
 /// One change of state.
@@ -125,6 +143,9 @@ fn fields(input: &CommandInput<'_>) -> Document {
     put(&mut document, "written", input.written);
     put(&mut document, "observed", input.observed.map(parameters));
     put(&mut document, "supersededBy", input.superseded_by);
+    put(&mut document, "lease", input.lease.map(lease));
+    put(&mut document, "effect", input.effect);
+    put(&mut document, "reverts", input.reverts);
     put(&mut document, "result", input.completed_at.map(|at| result(input, at, retry_count)));
     document
 }
@@ -139,6 +160,13 @@ fn result(input: &CommandInput<'_>, at: i64, retry_count: u32) -> Document {
     put(&mut document, "result", input.observed.map(parameters));
     put(&mut document, "error", input.error);
     document
+}
+
+fn lease(lease: LeaseInput<'_>) -> Document {
+    doc! {
+        "seconds": lease.lasts_ms as f64 / 1000.0,
+        "revert": { "command": lease.command, "parameters": parameters(lease.parameters) },
+    }
 }
 
 fn event(event: &CommandEvent<'_>) -> Document {
@@ -196,6 +224,9 @@ mod tests {
             observed: None,
             error: None,
             superseded_by: None,
+            lease: None,
+            effect: None,
+            reverts: None,
             events: Vec::new(),
         }
     }
@@ -252,5 +283,18 @@ mod tests {
         assert_eq!(document.get_document("result").unwrap(), &wanted);
         assert_eq!(document.get_i64("duration").unwrap(), 250);
         assert_eq!(document.get_datetime("updatedAt").unwrap(), &date(2_250));
+        assert!(!document.contains_key("lease"));
+    }
+
+    #[test]
+    fn a_lease_is_told_with_what_comes_after_it_and_whether_the_battery_followed() {
+        let parameters = Parameters([("mode".into(), Value::from("auto"))].into());
+        let lease = LeaseInput { lasts_ms: 1_500, command: "set_battery_mode", parameters: &parameters };
+        let (lease, effect, reverts) = (Some(lease), Some(false), Some("c-0"));
+        let document = fields(&CommandInput { lease, effect, reverts, ..input(&parameters) });
+        let revert = doc! { "command": "set_battery_mode", "parameters": { "mode": "auto" } };
+        assert_eq!(document.get_document("lease").unwrap(), &doc! { "seconds": 1.5, "revert": revert });
+        assert!(!document.get_bool("effect").unwrap());
+        assert_eq!(document.get_str("reverts").unwrap(), "c-0");
     }
 }

@@ -254,6 +254,7 @@ mod tests {
             commands: Vec::new(),
             control: true,
             interval: Duration::from_secs(5),
+            bounds: adapter_api::Bounds::default(),
         }
     }
 

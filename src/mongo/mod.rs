@@ -17,7 +17,7 @@ mod schema;
 
 pub use mongodb::bson::Document;
 
-pub use command::{CommandEvent, CommandInput, upsert_command};
+pub use command::{CommandEvent, CommandInput, LeaseInput, upsert_command};
 pub use connection::{Connection, Layout, Server, ServerKind, Settings, check_uri};
 pub use device::{DeviceInput, StateInput, StateWrite, upsert_device, write_state};
 pub use error::MongoError;

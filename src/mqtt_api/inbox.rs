@@ -1,8 +1,12 @@
 //! Admission of what came from the broker, beside the connection: one message after the other, in
-//! the order in which they came.
+//! the order in which they came. A message is acknowledged when all that is in it was admitted or
+//! refused.
 //!
 //! Owns the name of the broker's session. A redelivery is recognised by that name, the packet id
 //! and the message itself; a new session counts packet ids anew, so it gets a new name.
+
+mod session;
+mod several;
 
 use std::{collections::HashSet, time::Duration};
 
@@ -11,20 +15,19 @@ use serde_json::Value as Json;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::session::Session;
 use super::{
-    SPACE, arrivals,
+    arrivals,
     message::Message,
-    read::{Read, Refused, Timing, read},
+    read::{Cancel, Read, Refused, Timing, read},
     topics::{Leaf, Topics},
 };
 use crate::{
-    command::{Accepted, Commands, RefusalCode, wire},
+    command::{Accepted, Commands, Refusal, RefusalCode, Request, wire},
     devices::Devices,
     journal::{Journal, Reply},
 };
 
-/// Key of the session's name in the notes.
-const SESSION: &str = "session";
 /// Topics whose ignored messages are warned about once; a sender that invents topics gets no more.
 const WARNED: usize = 1_000;
 
@@ -46,6 +49,15 @@ pub(super) struct Answer {
     pub acknowledge: bool,
     /// To be published before the PUBACK.
     pub messages: Vec<Message>,
+}
+
+impl Answer {
+    /// The gateway stops, and the broker still has the message: the next start gets it.
+    fn waits_for_the_next_start(&mut self, refusal: &Refusal) -> bool {
+        let waits = refusal.code == RefusalCode::Stopping && self.pkid != 0;
+        self.acknowledge &= !waits;
+        waits
+    }
 }
 
 pub(super) struct Inbox {
@@ -94,20 +106,35 @@ impl Inbox {
     async fn admit(&mut self, publish: &Publish, at: Instant, answer: &mut Answer) {
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let timing = Timing { waited: at.elapsed(), now_ms, expires_in: self.expires_in };
-        let mut request = match read(publish, &self.topics, timing) {
-            Read::Ignore(why) => return self.ignored(publish, why),
-            Read::Refuse(refused) => {
-                answer.messages = self.refusal(*refused);
-                return;
-            }
-            Read::Submit(request) => request,
-        };
-        if publish.pkid != 0 {
-            let session = self.session.name(&self.journal).await;
-            request.redelivery = Some(format!("{session}:{}:{:08x}", publish.pkid, arrivals::mark(publish)));
-            request.redelivered = publish.dup;
+        let takes = |device: &str| self.devices.get(device).map(|row| row.info.commands);
+        match read(publish, &self.topics, timing, &takes) {
+            Read::Ignore(why) => self.ignored(publish, why),
+            Read::Refuse(refused) => answer.messages = self.refusal(*refused),
+            Read::Submit(request) => self.submit(publish, *request, answer).await,
+            Read::Batch(several) => self.submit_all(publish, *several, answer).await,
+            Read::Cancel(cancel) => self.cancel(*cancel, answer).await,
         }
-        match self.commands.submit((*request).clone()).await {
+    }
+
+    async fn submit(&mut self, publish: &Publish, mut request: Request, answer: &mut Answer) {
+        request.redelivery = self.key(publish).await;
+        request.redelivered = request.redelivery.is_some() && publish.dup;
+        let given = self.commands.submit(request.clone()).await;
+        self.given(request, given, answer);
+    }
+
+    /// How a redelivery of this message is recognised; none for one that never comes again.
+    async fn key(&mut self, publish: &Publish) -> Option<String> {
+        if publish.pkid == 0 {
+            return None;
+        }
+        let session = self.session.name(&self.journal).await;
+        Some(format!("{session}:{}:{:08x}", publish.pkid, arrivals::mark(publish)))
+    }
+
+    /// What is due for a command after its admission.
+    fn given(&self, request: Request, given: Result<Accepted, Refusal>, answer: &mut Answer) {
+        match given {
             // Its result comes when it ends.
             Ok(Accepted::New(_)) => {}
             // A redelivery of what is in work: its own answer comes when it ends.
@@ -115,15 +142,28 @@ impl Inbox {
             Ok(Accepted::Known(row)) => {
                 let reply =
                     request.reply.as_ref().filter(|_| row.outcome.is_some() || request.reply != row.reply);
-                answer.messages = self.told(&wire::result(&row), Some(row.device.as_str()), reply);
+                answer.messages.extend(self.told(&wire::result(&row), Some(row.device.as_str()), reply));
             }
-            // The next start gets it from the broker.
-            Err(refusal) if refusal.code == RefusalCode::Stopping && publish.pkid != 0 => {
-                answer.acknowledge = false
-            }
+            Err(refusal) if answer.waits_for_the_next_start(&refusal) => {}
             Err(refusal) => {
                 let (device, reply) = (Some(request.device.clone()), request.reply.clone());
-                answer.messages = self.refusal(Refused { refusal, device, request: Some(*request), reply });
+                let refused = Refused { refusal, device, request: Some(request), reply };
+                answer.messages.extend(self.refusal(refused));
+            }
+        }
+    }
+
+    async fn cancel(&self, cancel: Cancel, answer: &mut Answer) {
+        match self.commands.cancel(&cancel.id, &cancel.by).await {
+            // The command's own end is told like every other.
+            Ok(cancelled) => {
+                let json = wire::cancelled(&cancelled);
+                answer.messages.extend(cancel.reply.map(|reply| Message::reply(&reply, &json)));
+            }
+            Err(refusal) if answer.waits_for_the_next_start(&refusal) => {}
+            Err(refusal) => {
+                let json = wire::cancel_refusal(&refusal, &cancel.id);
+                answer.messages = self.told(&json, None, cancel.reply.as_ref());
             }
         }
     }
@@ -149,43 +189,5 @@ impl Inbox {
         if self.warned.len() < WARNED && self.warned.insert(topic.to_string()) {
             tracing::warn!(%topic, why, "MQTT message is ignored");
         }
-    }
-}
-
-/// The name of the broker's session.
-#[derive(Default)]
-pub(super) struct Session {
-    name: Option<String>,
-    kept: bool,
-}
-
-impl Session {
-    async fn connected(&mut self, present: bool, journal: &Journal) {
-        if !present {
-            *self = Self::new();
-            self.name(journal).await;
-        } else if self.name.is_none()
-            && let Ok(Some(note)) = journal.reader().note(SPACE, SESSION).await
-            && let Ok(name) = String::from_utf8(note)
-        {
-            *self = Self { name: Some(name), kept: true };
-        }
-    }
-
-    fn new() -> Self {
-        Self { name: Some(uuid::Uuid::now_v7().to_string()), kept: false }
-    }
-
-    /// The name, kept before it is first used.
-    async fn name(&mut self, journal: &Journal) -> &str {
-        if self.name.is_none() {
-            *self = Self::new();
-        }
-        let name = self.name.get_or_insert_default();
-        if !self.kept {
-            // A disk that cannot take this takes no command either; it is tried with the next one.
-            self.kept = journal.put_note(SPACE, SESSION, Some(name.clone().into_bytes())).await.is_ok();
-        }
-        name
     }
 }

@@ -16,12 +16,22 @@ pub(super) enum Ticket {
     Plain,
     /// One of the messages of this command's result.
     Result(u64),
+    /// One of the messages of the summary of this end of a batch.
+    Batch(BatchEnd),
     /// The state of this device.
     State(DeviceId),
     /// The last retained topic of a removed device.
     Cleared(DeviceId),
     /// The farewell.
     Offline,
+}
+
+/// One end of a batch: an id that is used again has another one, with a summary of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct BatchEnd {
+    pub id: String,
+    /// As in [`crate::journal::BatchRow::at`].
+    pub at: i64,
 }
 
 /// A message that is to be published.

@@ -7,11 +7,14 @@
 //!
 //! | topic below the base (`maestro`) | way | QoS | what |
 //! | --- | --- | --- | --- |
-//! | `command` | in | 1 | a command object with `deviceId` |
+//! | `command` | in | 1 | a command object with `deviceId`, or an array of them |
+//! | `command/cancel` | in | 1 | `{"id"}`, or the bare id of a command |
 //! | `device/<id>/set` | in | 1 | a command object, or `ON`, `OFF`, `TOGGLE` |
-//! | `device/<id>/progress` | out | 0 | `accepted`, `executing` |
+//! | `device/<id>/set/<setpoint>` | in | 1 | a bare value, see `read` |
+//! | `device/<id>/progress` | out | 0 | `accepted`, `executing`, `lease_lost` |
 //! | `device/<id>/result`, `result` | out | 1 | every result and refusal (one for an unknown device: `result` alone) |
-//! | the request's Response Topic | out | 1 | its result or refusal, with its Correlation Data |
+//! | `result` | out | 1 | one summary of each batch, when all of it has ended |
+//! | the request's Response Topic | out | 1 | its result or refusal, of an array its summary, of a cancellation the command as it stands, with its Correlation Data; and `lease_lost`, should it lose what it holds |
 //! | `device/<id>/state` | out, retained | 0 | see `states` |
 //! | `device/<id>/availability` | out, retained | 1 | `online`, `offline` |
 //! | `device/<id>/error` | out, retained | 1 | what is wrong and what to do, empty when fine |
@@ -19,8 +22,8 @@
 //!
 //! What holds, whatever is cut: a command is acknowledged to the broker after its commit (or its
 //! refusal), so it is admitted at least once; a redelivery of it is recognised, so it is admitted
-//! once. A result stays in the journal until the broker acknowledged it, so it arrives at least
-//! once; **it may arrive twice** (same `id`) when the connection ends in between. A command waits
+//! once. A result, and the summary of a batch, stays in the journal until the broker acknowledged it, so it
+//! arrives at least once; **it may arrive twice** (same `id`) when the connection ends in between. A command waits
 //! at the broker no longer than `[commands] expires_in`: the session ends by then.
 //!
 //! What a broker needs for that: mosquitto with `persistence true` and `max_queued_messages 0`.
@@ -43,7 +46,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::settings::{Settings, check};
-use self::{inbox::Inbox, session::Connection, states::States, topics::Topics};
+use self::{
+    inbox::Inbox,
+    session::{Changes, Connection},
+    states::States,
+    topics::Topics,
+};
 use crate::{command::Commands, devices::Devices, journal::Journal, live::Live};
 
 /// The module's space in the journal's notes.
@@ -98,8 +106,12 @@ impl MqttApi {
             self.expires_in,
             topics.clone(),
             self.commands.clone(),
-            States::new(self.live.clone(), self.devices.clone(), listed.as_deref()),
-            (self.live.changes(), self.devices.changes()),
+            States::new(self.live.clone(), self.devices.clone(), self.commands.leases(), listed.as_deref()),
+            Changes {
+                live: self.live.changes(),
+                devices: self.devices.changes(),
+                leases: self.commands.leases(),
+            },
             self.journal.clone(),
             work,
             answers,

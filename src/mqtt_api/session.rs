@@ -8,8 +8,9 @@
 mod farewell;
 mod incoming;
 mod outgoing;
+mod turn;
 
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use rumqttc::{
@@ -19,7 +20,7 @@ use rumqttc::{
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,8 +37,8 @@ use super::{
     topics::Topics,
 };
 use crate::{
-    command::{Commands, Notice},
-    journal::{CommandRow, Journal},
+    command::{Commands, LeaseView, Notice},
+    journal::{BatchRow, CommandRow, Journal},
 };
 
 /// First and longest pause between connections.
@@ -46,20 +47,18 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 const GOOD: Duration = Duration::from_secs(30);
 /// Answers that wait for the client; admission waits when there are more.
 const REPLIES: usize = 64;
-enum Turn {
-    Answer(Answer),
-    /// None: some were missed.
-    Notice(Option<Notice>),
-    Done(Chore),
-    Live,
-    Devices,
-    Time,
-    Stop,
+
+/// What shows that states have to be looked at.
+pub(super) struct Changes {
+    pub live: watch::Receiver<u64>,
+    pub devices: watch::Receiver<u64>,
+    pub leases: watch::Receiver<Arc<Vec<LeaseView>>>,
 }
 
 /// What runs beside the connection, each for a moment.
 enum Chore {
     Untold { rows: Vec<CommandRow>, all: bool },
+    UntoldBatches { rows: Vec<BatchRow>, all: bool },
     Kept,
 }
 
@@ -80,8 +79,7 @@ pub(super) struct Connection {
     /// Keeps the notices open.
     _commands: Commands,
     notices: broadcast::Receiver<Notice>,
-    live: watch::Receiver<u64>,
-    devices: watch::Receiver<u64>,
+    changes: Changes,
     states: States,
     outbox: Outbox,
     arrivals: Arrivals,
@@ -113,7 +111,7 @@ impl Connection {
         topics: Topics,
         commands: Commands,
         states: States,
-        (live, devices): (watch::Receiver<u64>, watch::Receiver<u64>),
+        changes: Changes,
         journal: Journal,
         work: mpsc::Sender<Work>,
         answers: mpsc::Receiver<Answer>,
@@ -128,8 +126,7 @@ impl Connection {
             answers,
             notices: commands.notices(),
             _commands: commands,
-            live,
-            devices,
+            changes,
             states,
             outbox: Outbox::default(),
             arrivals: Arrivals::default(),
@@ -227,43 +224,8 @@ impl Connection {
         }
     }
 
-    /// Waits for anything but the client. Can be cancelled.
-    async fn turn(&mut self, shutdown: &CancellationToken) -> Turn {
-        let alarm = self.alarm();
-        tokio::select! {
-            Some(answer) = self.answers.recv(), if self.replies.len() < REPLIES => Turn::Answer(answer),
-            notice = self.notices.recv() => Turn::Notice(notice.ok()),
-            Some(Ok(chore)) = self.chores.join_next() => Turn::Done(chore),
-            Ok(()) = self.live.changed() => Turn::Live,
-            Ok(()) = self.devices.changed() => Turn::Devices,
-            () = sleep_until(alarm) => Turn::Time,
-            () = shutdown.cancelled(), if self.farewell.is_none() => Turn::Stop,
-        }
-    }
-
-    /// When time alone brings something to do.
-    fn alarm(&self) -> Instant {
-        let far = Instant::now() + Duration::from_secs(3600);
-        let look = if self.is_up() { self.states.due().min(self.try_again.unwrap_or(far)) } else { far };
-        look.min(self.farewell.map_or(far, Farewell::due))
-    }
-
     fn is_up(&self) -> bool {
         self.link.as_ref().is_some_and(Link::is_up)
-    }
-
-    fn handle(&mut self, turn: Turn) {
-        match turn {
-            Turn::Answer(answer) => self.answer(answer),
-            Turn::Notice(Some(Notice::Progress(row))) => self.progress(&row),
-            Turn::Notice(Some(Notice::Result(row))) if self.is_up() => self.outbox.add(row),
-            Turn::Notice(_) => self.outbox.look(),
-            Turn::Done(Chore::Untold { rows, all }) => self.outbox.found(rows, all),
-            Turn::Done(Chore::Kept) | Turn::Time => {}
-            Turn::Live => self.states.live_changed(),
-            Turn::Devices => self.states.devices_changed(),
-            Turn::Stop => self.stop(),
-        }
     }
 
     /// The connection ended: nothing that was under way on it counts.

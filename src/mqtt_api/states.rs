@@ -6,29 +6,27 @@
 //!
 //! | topic | text |
 //! | --- | --- |
-//! | `state` | one JSON object: every live point, `timestamp` (RFC 3339 of the newest), `quality` |
+//! | `state` | one JSON object: every live point, `timestamp` (RFC 3339 of the newest), `quality`, and `lease` while one holds (see `command::wire`) |
 //! | `availability` | `online`, `offline`; a device that never answered is offline |
 //! | `error` | what is wrong and what to do; empty when fine |
 
+mod text;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
 use adapter_api::{Availability, DeviceId};
-use serde_json::{Map, Value as Json};
-use tokio::time::Instant;
+use serde_json::Value as Json;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     message::{Message, Ticket},
     topics::{Leaf, Topics},
 };
-use crate::{
-    command::wire,
-    devices::Devices,
-    journal::{DeviceRow, Stored},
-    live::Live,
-};
+use crate::{command::LeaseView, devices::Devices, journal::DeviceRow, live::Live};
 
 /// Shortest time between two states of a device.
 const COALESCE: Duration = Duration::from_millis(100);
@@ -55,6 +53,9 @@ type Item = (DeviceId, Leaf);
 pub(super) struct States {
     live: Live,
     devices: Devices,
+    leases: watch::Receiver<Arc<Vec<LeaseView>>>,
+    /// Who holds which device, as last looked at.
+    held: BTreeMap<DeviceId, Json>,
     /// Registered devices, as last looked at.
     present: BTreeMap<DeviceId, Shown>,
     /// Devices that may have retained topics.
@@ -67,18 +68,26 @@ pub(super) struct States {
     queued: HashSet<DeviceId>,
     live_changed: bool,
     devices_changed: bool,
+    leases_changed: bool,
     looked: Instant,
     again: Instant,
 }
 
 impl States {
     /// `note` is the list of devices as it was kept.
-    pub fn new(live: Live, devices: Devices, note: Option<&[u8]>) -> Self {
+    pub fn new(
+        live: Live,
+        devices: Devices,
+        leases: watch::Receiver<Arc<Vec<LeaseView>>>,
+        note: Option<&[u8]>,
+    ) -> Self {
         let note = note.map(String::from_utf8_lossy).unwrap_or_default();
         let now = Instant::now();
         Self {
             live,
             devices,
+            leases,
+            held: BTreeMap::new(),
             present: BTreeMap::new(),
             listed: note.lines().filter_map(|id| DeviceId::new(id).ok()).collect(),
             known: BTreeMap::new(),
@@ -87,6 +96,7 @@ impl States {
             queued: HashSet::new(),
             live_changed: false,
             devices_changed: false,
+            leases_changed: false,
             looked: now,
             again: now + AGAIN,
         }
@@ -100,6 +110,10 @@ impl States {
         self.devices_changed = true;
     }
 
+    pub fn leases_changed(&mut self) {
+        self.leases_changed = true;
+    }
+
     /// A new connection: nothing is known to be shown.
     pub fn connected(&mut self, now: Instant) {
         self.waiting.clear();
@@ -110,7 +124,8 @@ impl States {
 
     /// When [`Self::look`] has something to do.
     pub fn due(&self) -> Instant {
-        if self.live_changed || self.devices_changed { self.looked + COALESCE } else { self.again }
+        let changed = self.live_changed || self.devices_changed || self.leases_changed;
+        if changed { self.looked + COALESCE } else { self.again }
     }
 
     /// Sees what changed. Gives the list to keep, when that changed.
@@ -125,6 +140,9 @@ impl States {
         let listed = self.listed.len();
         if std::mem::take(&mut self.devices_changed) {
             self.look_at_devices();
+        }
+        if std::mem::take(&mut self.leases_changed) {
+            self.look_at_leases();
         }
         if std::mem::take(&mut self.live_changed) {
             self.look_at_live();
@@ -162,7 +180,10 @@ impl States {
             } else if let Some(stored) = self.live.device(device.as_str()) {
                 self.known.insert(device.clone(), stored.number);
                 self.queued.insert(device.clone());
-                return Some((Message::state(topic, &state(&stored)), Ticket::State(device.clone())));
+                return Some((
+                    Message::state(topic, &text::state(&stored, self.held.get(device))),
+                    Ticket::State(device.clone()),
+                ));
             }
         }
     }
@@ -183,6 +204,7 @@ impl States {
         self.known.clear();
         self.live_changed = true;
         self.devices_changed = true;
+        self.leases_changed = true;
         // At once.
         self.looked = now.checked_sub(COALESCE).unwrap_or(now);
         self.again = now + AGAIN;
@@ -229,6 +251,22 @@ impl States {
         }
     }
 
+    fn look_at_leases(&mut self) {
+        let held = text::leases(&self.leases.borrow_and_update());
+        let changed: Vec<_> = self
+            .held
+            .keys()
+            .chain(held.keys())
+            .filter(|device| self.held.get(*device) != held.get(*device))
+            .filter(|device| self.present.contains_key(*device))
+            .cloned()
+            .collect();
+        self.held = held;
+        for device in changed {
+            self.wait(&device, Leaf::State);
+        }
+    }
+
     fn wait(&mut self, device: &DeviceId, leaf: Leaf) {
         let item = (device.clone(), leaf);
         if self.waits.insert(item.clone()) {
@@ -239,13 +277,4 @@ impl States {
     fn note(&self) -> Vec<u8> {
         self.listed.iter().map(DeviceId::as_str).collect::<Vec<_>>().join("\n").into_bytes()
     }
-}
-
-fn state(stored: &Stored) -> Json {
-    let reading = &stored.reading;
-    let mut object: Map<String, Json> =
-        reading.points.iter().map(|(point, value)| (point.to_string(), wire::json(value))).collect();
-    object.insert("timestamp".to_owned(), wire::time_text(reading.measured_at.wall_ms).into());
-    object.insert("quality".to_owned(), reading.quality.as_str().into());
-    Json::Object(object)
 }

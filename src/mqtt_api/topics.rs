@@ -27,10 +27,14 @@ impl Leaf {
 /// Where a command was sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target<'a> {
-    /// `<base>/command`: the message names the device.
+    /// `<base>/command`: the message names the device, or is an array of such.
     Any,
+    /// `<base>/command/cancel`.
+    Cancel,
     /// `<base>/device/<id>/set`.
     Device(&'a str),
+    /// `<base>/device/<id>/set/<setpoint>`.
+    Setpoint(&'a str, &'a str),
 }
 
 /// All topics below one base.
@@ -57,18 +61,27 @@ impl Topics {
     }
 
     /// What is subscribed: what is served and nothing else.
-    pub fn filters(&self) -> [String; 2] {
-        [format!("{}/command", self.base), format!("{}/device/+/set", self.base)]
+    pub fn filters(&self) -> [String; 4] {
+        ["command", "command/cancel", "device/+/set", "device/+/set/+"]
+            .map(|below| format!("{}/{below}", self.base))
     }
 
     /// Where a message was sent to; none when it is no topic of ours.
     pub fn target<'a>(&self, topic: &'a str) -> Option<Target<'a>> {
-        match self.below(topic)? {
-            "command" => Some(Target::Any),
-            below => {
-                let device = below.strip_prefix("device/")?.strip_suffix("/set")?;
-                (!device.is_empty() && !device.contains('/')).then_some(Target::Device(device))
+        let mut levels = self.below(topic)?.split('/');
+        let levels = [(); 5].map(|()| levels.next());
+        match levels {
+            [Some("command"), None, ..] => Some(Target::Any),
+            [Some("command"), Some("cancel"), None, ..] => Some(Target::Cancel),
+            [Some("device"), Some(device), Some("set"), None, _] if !device.is_empty() => {
+                Some(Target::Device(device))
             }
+            [Some("device"), Some(device), Some("set"), Some(setpoint), None]
+                if !device.is_empty() && !setpoint.is_empty() =>
+            {
+                Some(Target::Setpoint(device, setpoint))
+            }
+            _ => None,
         }
     }
 
@@ -121,18 +134,36 @@ mod tests {
     fn command_topics_are_told_from_all_others() {
         let topics = Topics::new("home/maestro");
         assert_eq!(topics.target("home/maestro/command"), Some(Target::Any));
+        assert_eq!(topics.target("home/maestro/command/cancel"), Some(Target::Cancel));
         assert_eq!(topics.target("home/maestro/device/roof/set"), Some(Target::Device("roof")));
+        let setpoint = topics.target("home/maestro/device/roof/set/power_limit");
+        assert_eq!(setpoint, Some(Target::Setpoint("roof", "power_limit")));
         for other in [
             "maestro/command",
             "home/maestro",
             "home/maestrocommand",
-            "home/maestro/command/cancel",
+            "home/maestro/command/",
+            "home/maestro/command/cancel/all",
+            "home/maestro/command/other",
             "home/maestro/device/set",
             "home/maestro/device//set",
-            "home/maestro/device/roof/set/power_limit",
+            "home/maestro/device//set/power_limit",
+            "home/maestro/device/roof/set/",
+            "home/maestro/device/roof/set/power_limit/x",
             "home/maestro/device/roof/state",
         ] {
             assert_eq!(topics.target(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn every_served_topic_is_subscribed() {
+        let topics = Topics::new("maestro");
+        let served = ["command", "command/cancel", "device/+/set", "device/+/set/+"];
+        assert_eq!(topics.filters(), served.map(|below| format!("maestro/{below}")));
+        for filter in topics.filters() {
+            let topic = filter.replace('+', "x");
+            assert!(topics.target(&topic).is_some() && topics.unfit_reply(&topic).is_some(), "{topic}");
         }
     }
 

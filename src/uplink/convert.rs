@@ -4,10 +4,10 @@ use adapter_api::{CommandSource, EnergyRole, Usage};
 
 use super::Identity;
 use crate::{
-    journal::{CommandRow, DeviceRow, EnergyBasis, Event, Flow, Stored},
+    journal::{CommandRow, DeviceRow, EnergyBasis, Event, Flow, LeaseTerms, Stored},
     mongo::{
-        CommandEvent, CommandInput, DeviceInput, Direction, EnergyInput, FlowInput, MeasurementInput,
-        object_id,
+        CommandEvent, CommandInput, DeviceInput, Direction, EnergyInput, FlowInput, LeaseInput,
+        MeasurementInput, object_id,
     },
 };
 
@@ -109,7 +109,18 @@ pub(super) fn command<'a>(
         observed: row.observed.as_ref(),
         error: row.error.as_ref().map(|(_, message)| message.as_str()),
         superseded_by: row.superseded_by.as_deref(),
+        lease: row.lease.as_ref().map(lease),
+        effect: row.effect,
+        reverts: row.reverts.as_deref(),
         events: row.events.iter().map(|event| self::event(event, row)).collect(),
+    }
+}
+
+fn lease(lease: &LeaseTerms) -> LeaseInput<'_> {
+    LeaseInput {
+        lasts_ms: lease.lasts_ms,
+        command: &lease.revert.command,
+        parameters: &lease.revert.parameters,
     }
 }
 

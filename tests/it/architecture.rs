@@ -14,7 +14,7 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
     ("supervisor", &[]),
     ("clock", &[]),
     ("catalog", &[]),
-    ("config", &["catalog", "broker", "journal", "mongo", "mqtt_api"]),
+    ("config", &["catalog", "broker", "command", "journal", "mongo", "mqtt_api"]),
     ("journal", &[]),
     ("live", &["journal"]),
     ("devices", &["journal"]),

@@ -42,8 +42,8 @@ async fn every_refusal_comes_to_the_response_topic_in_words() {
         (
             "maestro/device/roof/set",
             r#"{"command": "refresh", "lease": {"seconds": 5}}"#,
-            "malformed",
-            "unknown key `lease`",
+            "no_revert",
+            "nothing that could be held",
         ),
         (
             "maestro/device/roof/set",

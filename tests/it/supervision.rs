@@ -169,6 +169,8 @@ fn the_unit_file_keeps_its_side_of_the_contract() {
         "StateDirectory=maestro",
         "RuntimeDirectory=maestro",
         "User=maestro",
+        // More than the phases of a stop may take together.
+        "TimeoutStopSec=120",
     ] {
         assert!(unit.lines().any(|have| have.trim() == line), "{line} is missing");
     }

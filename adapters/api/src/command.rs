@@ -1,8 +1,9 @@
-//! Commands as an adapter sees them: what a device takes, what is asked, what came of it.
+//! Commands as an adapter sees them: what a device takes, and what came of one. What is asked of an
+//! adapter is a [`crate::Job`].
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{BoxFuture, Capability, DeviceId, UnitId, Value};
+use crate::{Capability, Value};
 
 /// What a parameter may be.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +55,38 @@ pub struct CommandSpec {
     pub capability: Capability,
     /// How long fresh reads may still show the old value.
     pub verify_for: Duration,
+    /// Does it write what wears out (EEPROM, flash)? Then it is compared with a fresh read before
+    /// anything is written, and the gateway bounds how often it is written.
+    pub persistent: bool,
+    /// Does it always hold its setpoint for a while? Battery commands do.
+    pub leased: bool,
+    /// With these parameters the command gives its setpoint back to the device.
+    pub safe: Option<Parameters>,
+    /// Does its meaning depend on what the device shows (`toggle`)? Then its target is read fresh.
+    pub relative: bool,
+    /// Is it taken from this machine's own socket only?
+    pub local: bool,
+}
+
+impl CommandSpec {
+    /// A command without parameters and with nothing special about it, to fill in from.
+    pub fn plain(name: &str, capability: Capability) -> Self {
+        Self {
+            name: Arc::from(name),
+            parameters: Vec::new(),
+            exactly_one: Vec::new(),
+            group: None,
+            idempotent: false,
+            harmless: false,
+            capability,
+            verify_for: Duration::from_secs(5),
+            persistent: false,
+            leased: false,
+            safe: None,
+            relative: false,
+            local: false,
+        }
+    }
 }
 
 /// Named values.
@@ -122,106 +155,4 @@ pub enum WriteOutcome {
         /// In words.
         reason: String,
     },
-}
-
-/// What the adapter is asked to do with a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Write, settle, read back.
-    Execute,
-    /// It may have been written before a crash or a lost answer: read back only.
-    ReadBack,
-}
-
-/// One command in an adapter's hands. It is durably `executing`; settling it is the only way to
-/// put it down. A job that is dropped (a panic, a cancelled task) tells so, and the command is read
-/// back: it can never be forgotten, nor silently repeated.
-pub struct Job {
-    /// The command's number in the journal.
-    pub number: u64,
-    /// For whom.
-    pub device: DeviceId,
-    /// On which unit.
-    pub unit: UnitId,
-    /// Which.
-    pub command: Arc<str>,
-    /// With what.
-    pub parameters: Parameters,
-    /// Write, or only look.
-    pub purpose: Purpose,
-    /// How long the proof may take.
-    pub verify_for: Duration,
-    settle: Option<Settle>,
-}
-
-/// Told the outcome, or none when the job was dropped.
-type Settle = Box<dyn FnOnce(Option<WriteOutcome>) + Send + Sync>;
-
-impl Job {
-    /// A job whose end is told to `settle`: its outcome, or none when it was dropped.
-    #[allow(clippy::too_many_arguments)]
-    pub fn new(
-        number: u64,
-        device: DeviceId,
-        unit: UnitId,
-        command: Arc<str>,
-        parameters: Parameters,
-        purpose: Purpose,
-        verify_for: Duration,
-        settle: impl FnOnce(Option<WriteOutcome>) + Send + Sync + 'static,
-    ) -> Self {
-        let settle = Some(Box::new(settle) as Settle);
-        Self { number, device, unit, command, parameters, purpose, verify_for, settle }
-    }
-
-    /// Puts the job down.
-    pub fn settle(mut self, outcome: WriteOutcome) {
-        if let Some(settle) = self.settle.take() {
-            settle(Some(outcome));
-        }
-    }
-}
-
-impl Drop for Job {
-    fn drop(&mut self) {
-        if let Some(settle) = self.settle.take() {
-            settle(None);
-        }
-    }
-}
-
-impl fmt::Debug for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Job({} {} {:?} {:?})", self.number, self.device, self.command, self.purpose)
-    }
-}
-
-/// The gateway's side of [`Commands`].
-pub trait CommandPort: Send {
-    /// Waits until a command may be due for this adapter. Cancel safe, and may wake for nothing.
-    fn ready(&mut self) -> BoxFuture<'_, ()>;
-    /// Takes the next one, if there is one: it is durably `executing` before this returns.
-    /// Not to be cancelled.
-    fn take(&mut self) -> BoxFuture<'_, Option<Job>>;
-}
-
-/// An adapter pulls its commands here when it is ready for one. Priority, expiry and one in flight
-/// per unit are decided at that moment.
-pub struct Commands(Box<dyn CommandPort>);
-
-impl Commands {
-    /// Wraps the gateway's side.
-    pub fn new(port: impl CommandPort + 'static) -> Self {
-        Self(Box::new(port))
-    }
-
-    /// See [`CommandPort::ready`].
-    pub async fn ready(&mut self) {
-        self.0.ready().await;
-    }
-
-    /// See [`CommandPort::take`].
-    pub async fn take(&mut self) -> Option<Job> {
-        self.0.take().await
-    }
 }

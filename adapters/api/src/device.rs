@@ -68,6 +68,21 @@ pub struct DeviceInfo {
     pub control: bool,
     /// How often it is read.
     pub interval: Duration,
+    /// What no command goes beyond, from the configuration.
+    pub bounds: Bounds,
+}
+
+/// How far a device may be driven, W, none below 0; none: as far as the device goes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Bounds {
+    /// Drawn from the grid.
+    pub import: Option<f64>,
+    /// Fed into the grid.
+    pub export: Option<f64>,
+    /// Into the battery.
+    pub charge: Option<f64>,
+    /// Out of the battery.
+    pub discharge: Option<f64>,
 }
 
 /// Whether a device answers.

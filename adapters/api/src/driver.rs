@@ -1,6 +1,6 @@
 //! The easy tier: a driver speaks a protocol, [`crate::drive`] decides when.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use crate::{AdapterError, DeviceId, DeviceInfo, Job, Parameters, Problem, Reading, UnitId, WriteOutcome};
 
@@ -92,7 +92,21 @@ pub trait Driver: Send {
     /// [`Fault`] when it does not answer usefully; nothing is published then.
     fn read(&mut self, unit: &UnitId) -> impl Future<Output = Result<Vec<Reading>, Fault>> + Send;
 
-    /// Sends the writes of a command.
+    /// What a relative command (`toggle`) comes to now, by a fresh read: the command that says it
+    /// outright, and its parameters. Sends nothing. A driver without relative commands leaves it out.
+    ///
+    /// # Errors
+    /// [`Fault`] when the unit does not say what is now.
+    fn resolve(&mut self, job: &Job) -> impl Future<Output = Result<(Arc<str>, Parameters), Fault>> + Send {
+        let problem = Problem::new(
+            format!("{} takes no relative command like `{}`", job.device, job.command),
+            "Send the command that says outright what shall be",
+        );
+        async { Err(Fault::Answered(problem)) }
+    }
+
+    /// Sends the writes of a command, and with them `job.timer` where the device has a revert timer.
+    /// What is so already is written nevertheless when a timer is wanted: that starts it anew.
     fn write(&mut self, job: &Job) -> impl Future<Output = Written> + Send;
 
     /// Reads fresh what the command was to change.

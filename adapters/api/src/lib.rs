@@ -19,6 +19,7 @@ mod device;
 mod drive;
 mod driver;
 mod id;
+mod job;
 mod model;
 mod outlet;
 pub mod profile;
@@ -30,13 +31,12 @@ mod store;
 mod time;
 
 pub use adapter::{Adapter, AdapterError, BoxFuture, Context};
-pub use command::{
-    CommandPort, CommandSpec, Commands, Job, ParameterKind, ParameterSpec, Parameters, Purpose, WriteOutcome,
-};
-pub use device::{Availability, CapabilityInfo, DeviceInfo, Problem, Usage};
+pub use command::{CommandSpec, ParameterKind, ParameterSpec, Parameters, WriteOutcome};
+pub use device::{Availability, Bounds, CapabilityInfo, DeviceInfo, Problem, Usage};
 pub use drive::{Schedule, drive};
 pub use driver::{Driver, Fault, ReadBack, Unit, Written};
 pub use id::{DeviceId, IdError, PointId, UnitId};
+pub use job::{Asked, CommandPort, Commands, Job, JobPort, Purpose, Wear};
 pub use model::{
     Capability, CommandSource, CommandStatus, DeviceStatus, DeviceType, EnergyRole, EnergyUnit,
     MeasurementSource, Outcome, Priority, Protocol, Quality, UnknownWord,

@@ -35,16 +35,18 @@ pub(crate) fn with_commands(
 
 fn capability(kind: Capability, commands: &[CommandSpec]) -> CapabilityInfo {
     let own = || commands.iter().filter(move |command| command.capability == kind);
-    let range = own().flat_map(|command| &command.parameters).find_map(|parameter| match parameter.kind {
-        ParameterKind::Number { min, max, step, .. } if max < f64::MAX => Some((min, max, step)),
+    // Its first number is what it is about; others, like a state of charge to stop at, say nothing.
+    let number = own().flat_map(|command| &command.parameters).find_map(|parameter| match parameter.kind {
+        ParameterKind::Number { min, max, step, .. } => Some((min, max, step)),
         _ => None,
     });
+    let range = number.filter(|(_, max, _)| *max < f64::MAX);
     CapabilityInfo { kind, commands: own().map(|command| command.name.clone()).collect(), range }
 }
 
 #[cfg(test)]
 mod tests {
-    use adapter_api::{DeviceType, EnergyRole, Usage};
+    use adapter_api::{Bounds, DeviceType, EnergyRole, Usage};
 
     use super::*;
 
@@ -56,7 +58,8 @@ mod tests {
     fn what_is_configured_is_known_before_it_answers() {
         let all = declared(
             "[device.roof]\nprofile = 'sunspec'\nname = 'Roof'\nroom = 'attic'\ncontrol = true\nmax_power = 5000\n\
-             [device.roof-battery]\ncontrol = false\n\
+             max_import = 7000\nmax_export = 0\ncharge_power = 3000\n\
+             [device.roof-battery]\ncontrol = false\ndischarge_power = 2000\n\
              [device.meter]\nprofile = 'eastron-sdm630'\nunit = 2\nusage = 'load'\ninterval = '1s'",
         );
         let ids: Vec<_> = all.iter().map(|device| device.id.as_str()).collect();
@@ -69,9 +72,13 @@ mod tests {
         assert_eq!((battery.device_type, battery.role), (DeviceType::BatteryPack, EnergyRole::Storage));
         assert_eq!(
             (battery.name.as_str(), battery.control, battery.max_power),
-            ("Roof battery", false, None)
+            ("Roof battery", false, Some(3000.0))
         );
         assert_eq!(battery.room.as_deref(), Some("attic"));
+        let bounds =
+            Bounds { import: Some(7000.0), export: Some(0.0), charge: Some(3000.0), discharge: None };
+        assert_eq!((roof.bounds, meter.bounds), (bounds, Bounds::default()));
+        assert_eq!(battery.bounds, Bounds { discharge: Some(2000.0), ..bounds });
         assert!(all.iter().all(|device| !device.capabilities.is_empty()));
         assert!(all.iter().all(|device| device.commands.iter().any(|c| &*c.name == "refresh" && c.harmless)));
         assert!(roof.commands.iter().any(|c| &*c.name == "set_power_limit"));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use adapter_api::{
-    DeviceId, DeviceInfo, DeviceSettings, UnitId,
+    Bounds, DeviceId, DeviceInfo, DeviceSettings, UnitId,
     profile::{Discovery, Profile, builtin},
 };
 
@@ -12,6 +12,9 @@ use crate::{
     client::Pace,
     config::{Device, PARTS, Settings},
 };
+
+/// The command that a device takes only with `write_points`.
+pub(crate) const WRITE_POINT: &str = "write_point";
 
 /// One physical unit.
 #[derive(Debug, Clone)]
@@ -41,6 +44,8 @@ pub(crate) struct Part {
     pub keys: DeviceSettings,
     /// Has it a table of its own?
     pub has_table: bool,
+    /// May single points be written?
+    pub write_points: bool,
 }
 
 impl Part {
@@ -80,6 +85,12 @@ impl UnitConfig {
             commands: Vec::new(),
             control: keys.control.unwrap_or(false),
             interval: self.interval,
+            bounds: Bounds {
+                import: keys.max_import,
+                export: keys.max_export,
+                charge: keys.charge_power,
+                discharge: keys.discharge_power,
+            },
         }
     }
 }
@@ -95,7 +106,13 @@ fn unit(connection: &str, settings: &Settings, id: &str, table: &Device) -> Opti
     let address = table.unit.unwrap_or(1);
     let keys = table.common();
     let name = keys.name.clone().unwrap_or_else(|| id.to_owned());
-    let main = Part { id: DeviceId::new(id).ok()?, name, keys, has_table: true };
+    let main = Part {
+        id: DeviceId::new(id).ok()?,
+        name,
+        keys,
+        has_table: true,
+        write_points: table.write_points.unwrap_or(false),
+    };
     let [battery, grid] = PARTS;
     let (battery, grid) = (part(settings, &main, battery)?, part(settings, &main, grid)?);
     let spacing = settings.spacing.0.max(profile.limits.spacing.0);
@@ -121,5 +138,6 @@ fn part(settings: &Settings, main: &Part, part: &str) -> Option<Part> {
     let name = own.name.clone().unwrap_or_else(|| format!("{} {part}", main.name));
     // A part is another kind of device: what it is and how strong it is are its own.
     let under = DeviceSettings { device_type: None, energy_role: None, max_power: None, ..main.keys.clone() };
-    Some(Part { id, name, keys: own.over(&under), has_table: table.is_some() })
+    let write_points = table.and_then(|table| table.write_points).unwrap_or(main.write_points);
+    Some(Part { id, name, keys: own.over(&under), has_table: table.is_some(), write_points })
 }

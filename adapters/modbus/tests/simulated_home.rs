@@ -6,9 +6,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use adapter_api::{
-    AdapterError, Availability, BoxFuture, Clock, Closed, CommandPort, Commands, Context, DeviceId,
-    DeviceInfo, Job, Moment, Outlet, OutletPort, Parameters, Problem, Purpose, Reading, Store, StoreError,
-    StorePort, UnitId, Value, WriteOutcome,
+    AdapterError, Asked, Availability, BoxFuture, Clock, Closed, CommandPort, Commands, Context, DeviceId,
+    DeviceInfo, Job, JobPort, Moment, Outlet, OutletPort, Parameters, Problem, Purpose, Reading, Store,
+    StoreError, StorePort, UnitId, Value, Wear, WriteOutcome,
 };
 use simulator::{BatteryMode, EndModel, Fault, Home, HomeSettings, Scope, SunSpecSettings, Wiring};
 use tokio::{
@@ -73,6 +73,23 @@ impl CommandPort for Queue {
     fn take(&mut self) -> BoxFuture<'_, Option<Job>> {
         Box::pin(async move { self.1.take() })
     }
+
+    fn is_urgent(&self, _: &UnitId) -> bool {
+        false
+    }
+}
+
+/// The gateway's side of a job.
+struct Hands(oneshot::Sender<Option<WriteOutcome>>);
+
+impl JobPort for Hands {
+    fn resolve<'a>(&'a mut self, _: &'a Arc<str>, _: &'a Parameters) -> BoxFuture<'a, bool> {
+        Box::pin(async { true })
+    }
+
+    fn settle(self: Box<Self>, outcome: Option<WriteOutcome>) {
+        self.0.send(outcome).unwrap();
+    }
 }
 
 struct NoNotes;
@@ -128,19 +145,32 @@ impl Running {
     }
 
     async fn command(&mut self, device: &str, command: &str, parameters: &[(&str, Value)]) -> WriteOutcome {
+        self.ask(device, command, parameters, Purpose::Execute, None).await
+    }
+
+    async fn ask(
+        &mut self,
+        device: &str,
+        command: &str,
+        parameters: &[(&str, Value)],
+        purpose: Purpose,
+        timer: Option<Duration>,
+    ) -> WriteOutcome {
         let (done, outcome) = oneshot::channel();
         let parameters = parameters.iter().map(|(name, value)| (Arc::from(*name), value.clone())).collect();
-        let job = Job::new(
-            1,
-            DeviceId::new(device).unwrap(),
-            UnitId::from("home/1"),
-            Arc::from(command),
-            Parameters(parameters),
-            Purpose::Execute,
-            Duration::from_secs(2),
-            move |outcome| done.send(outcome).unwrap(),
-        );
-        self.jobs.send(job).await.unwrap();
+        let asked = Asked {
+            number: 1,
+            device: DeviceId::new(device).unwrap(),
+            unit: UnitId::from("home/1"),
+            command: Arc::from(command),
+            parameters: Parameters(parameters),
+            purpose,
+            verify_for: VERIFY_FOR,
+            timer,
+            wear: Wear::None,
+            relative: false,
+        };
+        self.jobs.send(Job::new(asked, Hands(done))).await.unwrap();
         timeout(Duration::from_secs(20), outcome)
             .await
             .expect("no outcome")
@@ -167,6 +197,8 @@ fn number(reading: &Reading, point: &str) -> f64 {
     reading.point(point).and_then(Value::number).unwrap_or_else(|| panic!("no {point} in {reading:?}"))
 }
 
+/// Longer than the simulator hides a write.
+const VERIFY_FOR: Duration = Duration::from_secs(2);
 const NOON: f64 = 12.0;
 const MIDNIGHT: f64 = 0.0;
 const ROOF: &str = "[device.roof]\nprofile = 'sunspec'\ncontrol = true\ncharge_power = 3000\n";
@@ -224,6 +256,67 @@ async fn a_command_moves_the_battery_and_the_limit_and_each_is_proven() {
     assert!(matches!(outcome, WriteOutcome::Done { written: false, .. }), "{outcome:?}");
     let outcome = adapter.command("roof", "refresh", &[]).await;
     assert!(matches!(outcome, WriteOutcome::Done { written: false, .. }), "{outcome:?}");
+    adapter.stop().await;
+    home.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_that_does_nothing_clamps_or_answers_late_is_told_as_it_is() {
+    let home = still(MIDNIGHT, SunSpecSettings::default()).await;
+    let mut adapter = Running::start(&tables(home.hybrid_addr(), ROOF));
+    adapter.poll().await;
+    let charge = [("power", Value::from(-2000.0))];
+
+    home.hybrid().fault(Fault::EchoOnly, Scope::WRITES);
+    let outcome = adapter.command("roof-battery", "set_battery_power", &charge).await;
+    let WriteOutcome::Mismatch { requested, observed } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((requested.number("power"), observed.word("mode")), (Some(-2000.0), Some("auto")));
+    home.hybrid().clear_faults();
+
+    let rate = 40_208 + 12;
+    home.hybrid().fault(Fault::Clamp { register: rate, most: 3000 }, Scope::WRITES);
+    let outcome = adapter.command("roof-battery", "set_battery_power", &charge).await;
+    let WriteOutcome::Mismatch { requested, observed } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((requested.number("power"), observed.number("power")), (Some(-2000.0), Some(-1500.0)));
+    home.hybrid().clear_faults();
+
+    home.hybrid().fault(Fault::Stale(VERIFY_FOR / 2), Scope::WRITES);
+    let outcome = adapter.command("roof-battery", "set_battery_power", &charge).await;
+    assert!(matches!(outcome, WriteOutcome::Done { verified: true, written: true, .. }), "{outcome:?}");
+    assert_eq!(home.now().battery, -2000.0);
+    adapter.stop().await;
+    home.stop().await;
+}
+
+#[tokio::test]
+async fn the_inverters_own_timer_frees_the_battery_unless_it_is_renewed() {
+    let home = still(MIDNIGHT, SunSpecSettings::default()).await;
+    let mut adapter = Running::start(&tables(home.hybrid_addr(), ROOF));
+    adapter.poll().await;
+    let charge = [("mode", Value::from("charge")), ("power", Value::from(2000.0))];
+    let minute = Some(Duration::from_secs(60));
+    let outcome = adapter.ask("roof-battery", "set_battery_mode", &charge, Purpose::Execute, minute).await;
+    assert!(matches!(outcome, WriteOutcome::Done { written: true, .. }), "{outcome:?}");
+    // Long enough to be proven on a busy machine, and then soon over.
+    let short = Some(Duration::from_secs(2));
+    let outcome = adapter.ask("roof-battery", "set_battery_mode", &charge, Purpose::Renew, short).await;
+    assert!(matches!(outcome, WriteOutcome::Done { verified: true, written: true, .. }), "{outcome:?}");
+    timeout(Duration::from_secs(20), async {
+        while home.now().mode != BatteryMode::Auto {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("the device does not revert");
+    let writes = home.hybrid().accepted_writes().len();
+    let outcome = adapter.ask("roof-battery", "set_battery_mode", &charge, Purpose::Renew, minute).await;
+    let WriteOutcome::Mismatch { observed, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(observed.word("mode"), Some("auto"));
+    assert_eq!(
+        home.hybrid().accepted_writes().len(),
+        writes,
+        "what was dropped is not written again by itself"
+    );
     adapter.stop().await;
     home.stop().await;
 }

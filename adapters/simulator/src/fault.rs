@@ -43,6 +43,13 @@ pub enum Fault {
     EchoOtherAddress,
     /// A write is answered as done and never reaches the device.
     EchoOnly,
+    /// A write is done, but this register stores a magnitude (as int16) of `most` at most.
+    Clamp {
+        /// Which.
+        register: u16,
+        /// Greatest raw magnitude.
+        most: u16,
+    },
     /// A write is done, and reads show the old values for so long.
     Stale(Duration),
     /// Bytes that are no frame, instead of the answer.
@@ -162,10 +169,24 @@ impl Fault {
         match self {
             Self::RefuseConnections | Self::OneClient => false,
             Self::FewerRegisters | Self::MoreRegisters(_) | Self::LyingCount => kind == Kind::Read,
-            Self::EchoOtherValue | Self::EchoOtherAddress | Self::EchoOnly | Self::Stale(_) => {
-                kind == Kind::Write
-            }
+            Self::EchoOtherValue
+            | Self::EchoOtherAddress
+            | Self::EchoOnly
+            | Self::Clamp { .. }
+            | Self::Stale(_) => kind == Kind::Write,
             _ => true,
+        }
+    }
+
+    /// What the device stores when it is told `value` at `address`.
+    pub(crate) fn stored(self, address: u16, value: u16) -> u16 {
+        match self {
+            Self::Clamp { register, most } if register == address => {
+                let told = value as i16;
+                let kept = told.unsigned_abs().min(most);
+                if told < 0 { kept.wrapping_neg() } else { kept }
+            }
+            _ => value,
         }
     }
 

@@ -57,6 +57,11 @@ impl Port {
         self.shared.desk().record.writes()
     }
 
+    /// Those of them that the device took, a [`Fault::Clamp`] included.
+    pub fn accepted_writes(&self) -> Vec<WriteSeen> {
+        self.shared.desk().record.accepted()
+    }
+
     /// Read requests that were answered without any fault and whose range covers this register,
     /// of either table.
     pub fn served(&self, unit: u8, register: u16) -> u64 {

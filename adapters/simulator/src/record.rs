@@ -1,6 +1,9 @@
 //! What a port was told and what it served. Bounded: the oldest goes first.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
 
 /// Writes kept; a test looks at some, a demo never does.
 const WRITES_KEPT: usize = 10_000;
@@ -14,6 +17,9 @@ const RANGES_KEPT: usize = 4_096;
 pub struct WriteSeen {
     /// Wall clock, ms since 1970.
     pub at_ms: i64,
+    /// When its last byte was here, on the monotonic clock of this process, so that a test can measure
+    /// from its own `Instant`.
+    pub at: Instant,
     /// To which unit.
     pub unit: u8,
     /// 6 or 16.
@@ -77,6 +83,10 @@ impl Record {
 
     pub fn watch(&mut self, unit: u8, first: u16, count: u16) {
         self.watched.entry(Range { unit, first, count }).or_default();
+    }
+
+    pub fn accepted(&self) -> Vec<WriteSeen> {
+        self.writes.iter().filter(|write| write.accepted).cloned().collect()
     }
 
     pub fn writes(&self) -> Vec<WriteSeen> {

@@ -27,14 +27,23 @@ impl View {
         Self { terminal, json, drawn: 0, commands: VecDeque::new() }
     }
 
-    /// A command came or ended.
+    /// A command came or ended, or a holder lost its setpoint.
     pub fn note(&mut self, notice: Notice) {
-        let (Notice::Progress(row) | Notice::Result(row)) = notice;
+        let (json, line) = match notice {
+            Notice::Progress(row) | Notice::Result(row) => (wire::result(&row), command_line(&row)),
+            Notice::LeaseLost(lost) => {
+                let line = format!("{} lost {} of {}: {}", lost.owner, lost.group, lost.device, lost.reason);
+                (wire::lease_lost(&lost), line)
+            }
+            Notice::Batch(row) => {
+                let line = format!("batch {}: {} of {} completed", row.id, row.completed, row.total);
+                (wire::batch(&row), line)
+            }
+        };
         if self.json {
-            say_json(&wire::result(&row));
+            say_json(&json);
             return;
         }
-        let line = command_line(&row);
         if !self.terminal {
             say(&line);
         }

@@ -1,12 +1,12 @@
-//! Progress, results and refusals out.
+//! Progress, results, summaries and refusals out.
 
 use adapter_api::{CommandStatus, Outcome};
 use serde_json::{Value as Json, json};
 
-use super::{parameters_json, time_text};
+use super::{lease::terms, parameters_json, time_text};
 use crate::{
-    command::{Refusal, RefusalCode, Request},
-    journal::CommandRow,
+    command::{Cancelled, Refusal, RefusalCode, Request},
+    journal::{BatchRow, CommandRow},
 };
 
 /// The word for a status on the wire: a waiting command is told as accepted.
@@ -53,15 +53,43 @@ pub fn result(row: &CommandRow) -> Json {
         "written": row.written,
         "requested": row.requested.as_ref().map(parameters_json),
         "observed": row.observed.as_ref().map(parameters_json),
+        "effect": row.effect,
         "supersededBy": row.superseded_by,
+        "reverts": row.reverts,
+        "lease": row.lease.as_ref().map(terms),
         "attempts": row.attempts,
         "error": row.error.as_ref().map(|(code, message)| json!({"code": code, "message": message})),
         "acceptedAt": time_text(row.accepted_at),
+        "scheduledAt": row.scheduled_at.map(time_text),
         "expiresAt": time_text(row.expires_at),
         "executedAt": row.executed_at.map(time_text),
         "completedAt": row.completed_at.map(time_text),
         "duration": duration,
     }))
+}
+
+/// What came of a cancellation: the command as it stands.
+pub fn cancelled(cancelled: &Cancelled) -> Json {
+    let word = match cancelled {
+        Cancelled::Now(_) => "cancelled",
+        Cancelled::TooLate(_) => "too_late",
+        Cancelled::Ended(_) => "ended",
+    };
+    let mut json = result(cancelled.row());
+    json["cancel"] = json!(word);
+    json
+}
+
+/// The summary of a batch.
+pub fn batch(row: &BatchRow) -> Json {
+    json!({
+        "batchId": row.id,
+        "total": row.total,
+        "completed": row.completed,
+        "failed": row.failed,
+        "timeout": row.timeout,
+        "cancelled": row.cancelled,
+    })
 }
 
 /// A refusal, told like a result. `request` is what could be understood of it.
@@ -83,7 +111,12 @@ pub fn refusal(refusal: &Refusal, request: Option<&Request>) -> Json {
     }))
 }
 
-fn without_nulls(json: Json) -> Json {
+/// A refusal to cancel the command with this id.
+pub fn cancel_refusal(refused: &Refusal, id: &str) -> Json {
+    json!({"id": id, "cancel": "refused", "error": {"code": refused.code.as_str(), "message": refused.message}})
+}
+
+pub(super) fn without_nulls(json: Json) -> Json {
     match json {
         Json::Object(object) => {
             Json::Object(object.into_iter().filter(|(_, value)| !value.is_null()).collect())

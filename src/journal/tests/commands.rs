@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use adapter_api::{
-    Availability, Capability, CapabilityInfo, CommandSpec, DeviceInfo, DeviceType, EnergyRole, Outcome,
-    ParameterKind, ParameterSpec, Problem, Protocol, UnitId, Usage,
+    Availability, Bounds, Capability, CapabilityInfo, CommandSpec, DeviceInfo, DeviceType, EnergyRole,
+    Outcome, ParameterKind, ParameterSpec, Problem, Protocol, UnitId, Usage,
 };
 
 use super::*;
-use crate::journal::{CommandFilter, DeviceRow, Reply};
+use crate::journal::{Change, DeviceRow, Reply, command_table, schema};
 
 fn ended(mut row: CommandRow) -> CommandRow {
     row.status = CommandStatus::Completed;
@@ -78,6 +78,26 @@ async fn results_stay_untold_until_the_broker_has_them() {
 }
 
 #[tokio::test]
+async fn what_may_not_go_does_not_keep_what_came_after_it() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    let row =
+        |number: usize, told| Change::Insert(CommandRow { told, ..ended(command(&number.to_string())) });
+    // The broker never took the first ones: it is not in the configuration any more.
+    let most = command_table::PRUNED_MAX;
+    let untold = (0..=most).map(|number| row(number, false));
+    let told = (0..most + 3).map(|number| row(number, true));
+    journal.commit(untold.chain(told).collect()).await.unwrap();
+    journal.close().await.unwrap();
+    let db = schema::open(&home.database()).unwrap();
+    let prune = |before| command_table::prune(&db, before, 9_999, false).unwrap();
+    let before = START + 501;
+    assert_eq!(prune(before - 1), 0, "none is old enough");
+    assert_eq!([prune(before), prune(before), prune(before)], [most, 3, 0]);
+    assert_eq!(home.sql::<i64>("SELECT count(*) FROM command WHERE told = 0"), most as i64 + 1);
+}
+
+#[tokio::test]
 async fn commands_that_were_not_ended_are_found_at_start() {
     let home = Home::new();
     let (journal, _) = home.open();
@@ -90,35 +110,6 @@ async fn commands_that_were_not_ended_are_found_at_start() {
     let ids = |rows: &[CommandRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&recovery.in_flight), ["executing"]);
     assert_eq!(ids(&recovery.waiting), ["waiting"]);
-    journal.close().await.unwrap();
-}
-
-#[tokio::test]
-async fn commands_are_found_by_every_part_of_a_filter() {
-    let home = Home::new();
-    let (journal, _) = home.open();
-    for (id, batch, at) in [("a", None, 0), ("b", Some("batch"), 1), ("c", Some("batch"), 2)] {
-        let row = CommandRow { batch_id: batch.map(str::to_owned), accepted_at: START + at, ..command(id) };
-        journal.insert_command(row).await.unwrap();
-    }
-    let reader = journal.reader();
-    let all = CommandFilter { limit: 10, ..CommandFilter::default() };
-    let cases = [
-        (all.clone(), "cba"),
-        (CommandFilter { limit: 2, ..all.clone() }, "cb"),
-        (CommandFilter { batch_id: Some("batch".to_owned()), ..all.clone() }, "cb"),
-        (CommandFilter { since: Some(START + 2), ..all.clone() }, "c"),
-        (CommandFilter { status: Some(CommandStatus::Completed), ..all.clone() }, ""),
-        (CommandFilter { source: Some(CommandSource::Automation), ..all.clone() }, "cba"),
-        (CommandFilter { owner: Some("nobody".to_owned()), ..all.clone() }, ""),
-        (CommandFilter { correlation_id: Some("corr".to_owned()), ..all.clone() }, "cba"),
-        (CommandFilter { device: DeviceId::new("other").ok(), ..all.clone() }, ""),
-    ];
-    for (filter, expected) in cases {
-        let found = reader.commands(filter.clone()).await.unwrap();
-        let ids: String = found.iter().map(|row| row.id.as_str()).collect();
-        assert_eq!(ids, expected, "{filter:?}");
-    }
     journal.close().await.unwrap();
 }
 
@@ -162,9 +153,15 @@ fn device() -> DeviceRow {
                 harmless: false,
                 capability: Capability::PowerControl,
                 verify_for: Duration::from_millis(5500),
+                persistent: true,
+                leased: true,
+                safe: Some(Parameters(BTreeMap::from([("enabled".into(), false.into())]))),
+                relative: true,
+                local: true,
             }],
             control: true,
             interval: Duration::from_secs(5),
+            bounds: Bounds { export: Some(4200.5), ..Bounds::default() },
         },
         adapter: "modbus.roof".to_owned(),
         availability: Some(Availability::Offline),

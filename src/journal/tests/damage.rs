@@ -57,10 +57,10 @@ async fn a_newer_schema_and_a_second_gateway_are_refused_with_a_remedy() {
     journal.close().await.unwrap();
 
     let db = rusqlite::Connection::open(home.database()).unwrap();
-    db.pragma_update(None, "user_version", 2).unwrap();
+    db.pragma_update(None, "user_version", 3).unwrap();
     drop(db);
     let error = home.try_open().err().unwrap();
-    assert!(matches!(&error, JournalError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(&error, JournalError::Newer { found: 3, known: 2, .. }), "{error}");
     assert!(error.to_string().contains("install the newer version again"), "{error}");
 }
 

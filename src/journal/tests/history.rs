@@ -182,7 +182,7 @@ async fn old_commands_go_when_they_are_told_and_revisions_go_on() {
     journal.insert_command(old).await.unwrap();
     journal.close().await.unwrap();
     let db = schema::open(&home.database()).unwrap();
-    assert_eq!(command_table::prune(&db, START, 3).unwrap(), 1);
+    assert_eq!(command_table::prune(&db, START, 3, false).unwrap(), 1);
     drop(db);
     let (journal, _) = home.open();
     let next = journal.insert_command(command("next")).await.unwrap();

@@ -1,9 +1,13 @@
 //! The journal against real files and a real SQLite.
 
+mod batches;
+mod changes;
 mod commands;
 mod damage;
 mod energy;
+mod filters;
 mod history;
+mod migration;
 mod readings;
 
 use std::{
@@ -152,6 +156,9 @@ fn command(id: &str) -> CommandRow {
         observed: None,
         error: None,
         superseded_by: None,
+        lease: None,
+        effect: None,
+        reverts: None,
         reply: None,
         redelivery: None,
         told: false,

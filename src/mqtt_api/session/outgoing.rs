@@ -9,14 +9,15 @@ use super::{
     super::{
         DEVICES, SPACE,
         link::Link,
-        message::{Message, Ticket},
+        message::{BatchEnd, Message, Ticket},
+        outbox::Ask,
         topics::Leaf,
     },
     Chore, Connection, Out,
     farewell::Farewell,
 };
 use crate::{
-    command::wire,
+    command::{LeaseLost, wire},
     journal::{CommandRow, Journal},
 };
 
@@ -49,22 +50,37 @@ impl Connection {
             }
             Ticket::Offline => self.disconnect(),
             Ticket::Result(number) if may_be_taken_later(reason) => {
-                self.outbox.refused(number);
+                self.outbox.results.refused(&number);
                 self.try_again.get_or_insert(Instant::now() + TRY_AGAIN);
             }
-            Ticket::Result(number) => {
-                if self.outbox.taken(number) {
-                    let journal = self.journal.clone();
-                    self.chores.spawn(async move {
-                        if let Err(error) = journal.command_told(number).await {
-                            // The next start tells it once more.
-                            tracing::debug!(command = number, %error, "result is told, and not noted as told");
-                        }
-                        Chore::Kept
-                    });
-                }
+            Ticket::Batch(end) if may_be_taken_later(reason) => {
+                self.outbox.batches.refused(&end);
+                self.try_again.get_or_insert(Instant::now() + TRY_AGAIN);
             }
+            Ticket::Result(number) if self.outbox.results.taken(&number) => {
+                let journal = self.journal.clone();
+                self.chores.spawn(async move {
+                    if let Err(error) = journal.command_told(number).await {
+                        // The next start tells it once more.
+                        tracing::debug!(command = number, %error, "result is told, and not noted as told");
+                    }
+                    Chore::Kept
+                });
+            }
+            Ticket::Batch(end) if self.outbox.batches.taken(&end) => self.batch_told(end),
+            // More messages of it are on the way.
+            Ticket::Result(_) | Ticket::Batch(_) => {}
         }
+    }
+
+    fn batch_told(&mut self, end: BatchEnd) {
+        let journal = self.journal.clone();
+        self.chores.spawn(async move {
+            if let Err(error) = journal.batch_told(&end.id, end.at).await {
+                tracing::debug!(batch = end.id, %error, "summary is told, and not noted as told");
+            }
+            Chore::Kept
+        });
     }
 
     /// Hands the client what it has room for, the most urgent first.
@@ -93,10 +109,13 @@ impl Connection {
             };
             self.settle(unsent, PubAckReason::Success);
         }
-        if self.is_up()
-            && let Some(limit) = self.outbox.read()
+        while let Some(end) = self.outbox.batches.needless() {
+            self.batch_told(end);
+        }
+        while self.is_up()
+            && let Some(ask) = self.outbox.read()
         {
-            self.chores.spawn(untold(self.journal.clone(), limit));
+            self.chores.spawn(untold(self.journal.clone(), ask));
         }
     }
 
@@ -117,14 +136,28 @@ impl Connection {
     }
 
     pub(super) fn progress(&mut self, row: &CommandRow) {
+        let topic = self.topics.device(&row.device, Leaf::Progress);
+        self.tell_soon(|| Message::json(topic, QoS::AtMostOnce, &wire::progress(row)));
+    }
+
+    /// The holder hears of it where it wanted its answers, everybody on the device's topic.
+    pub(super) fn lease_lost(&mut self, lost: &LeaseLost) {
+        let json = wire::lease_lost(lost);
+        if let Some(reply) = &lost.reply {
+            self.tell_soon(|| Message::reply(reply, &json));
+        }
+        let topic = self.topics.device(&lost.device, Leaf::Progress);
+        self.tell_soon(|| Message::json(topic, QoS::AtMostOnce, &json));
+    }
+
+    fn tell_soon(&mut self, message: impl FnOnce() -> Message) {
         if !self.is_up() {
             return;
         }
         if self.progress.len() >= PROGRESS {
             self.progress.pop_front();
         }
-        let topic = self.topics.device(&row.device, Leaf::Progress);
-        self.progress.push_back(Message::json(topic, QoS::AtMostOnce, &wire::progress(row)));
+        self.progress.push_back(message());
     }
 
     pub(super) fn keep(&mut self, note: Option<Vec<u8>>) {
@@ -140,16 +173,27 @@ impl Connection {
     }
 }
 
-async fn untold(journal: Journal, limit: usize) -> Chore {
-    match journal.reader().untold(limit).await {
-        Ok(rows) => {
-            let all = rows.len() < limit;
-            Chore::Untold { rows, all }
+async fn untold(journal: Journal, ask: Ask) -> Chore {
+    let reader = journal.reader();
+    let read = match ask {
+        Ask::Results(limit) => {
+            let rows = reader.untold(limit).await;
+            rows.map(|rows| Chore::Untold { all: rows.len() < limit, rows })
         }
+        Ask::Batches(limit) => {
+            let rows = reader.untold_batches(limit).await;
+            rows.map(|rows| Chore::UntoldBatches { all: rows.len() < limit, rows })
+        }
+    };
+    match read {
+        Ok(chore) => chore,
         Err(error) => {
-            tracing::debug!(%error, "untold results cannot be read");
+            tracing::debug!(%error, "what the broker does not have yet cannot be read");
             sleep(ASK_AGAIN).await;
-            Chore::Untold { rows: Vec::new(), all: false }
+            match ask {
+                Ask::Results(_) => Chore::Untold { rows: Vec::new(), all: false },
+                Ask::Batches(_) => Chore::UntoldBatches { rows: Vec::new(), all: false },
+            }
         }
     }
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use adapter_api::{
-    Capability, CommandPort, CommandSpec, DeviceId, DeviceInfo, DeviceType, EnergyRole, ParameterKind,
-    ParameterSpec, Parameters, Protocol, WriteOutcome,
+    Bounds, Capability, CommandPort, CommandSpec, DeviceId, DeviceInfo, DeviceType, EnergyRole,
+    ParameterKind, ParameterSpec, Parameters, Protocol, WriteOutcome,
 };
 use maestro_gateway::command::Port;
 use tokio::sync::watch;
@@ -36,18 +36,15 @@ pub async fn adapter(
 /// A device that takes `set_power_limit` and `refresh`.
 pub fn info(id: &str, control: bool) -> DeviceInfo {
     let limit = CommandSpec {
-        name: "set_power_limit".into(),
         parameters: vec![ParameterSpec {
             name: "power".into(),
             kind: ParameterKind::Number { min: 0.0, max: 6000.0, step: 0.0, unit: "W".into() },
             required: true,
         }],
-        exactly_one: vec![],
         group: Some("power".into()),
         idempotent: true,
-        harmless: false,
-        capability: Capability::PowerControl,
         verify_for: Duration::from_secs(1),
+        ..CommandSpec::plain("set_power_limit", Capability::PowerControl)
     };
     DeviceInfo {
         id: DeviceId::new(id).unwrap(),
@@ -71,5 +68,6 @@ pub fn info(id: &str, control: bool) -> DeviceInfo {
         commands: vec![limit, CommandSpec::refresh(Capability::PowerControl)],
         control,
         interval: Duration::from_secs(5),
+        bounds: Bounds::default(),
     }
 }

@@ -47,7 +47,7 @@ async fn a_refusal_is_told_on_the_common_topic_and_on_that_of_its_device_if_ther
     let door = Door::open(broker.port).await;
     let peer = Peer::connect(broker.port, &["me/answers", "maestro/result", "maestro/device/+/result"]).await;
     let cases = [
-        ("maestro/command", "[]", "malformed", "no JSON object"),
+        ("maestro/command", "[]", "malformed", "the array is empty"),
         ("maestro/device/attic/set", "ON", "unknown_device", "there are locked, roof"),
         ("maestro/device/roof/set", "PERHAPS", "malformed", "ON, OFF, TOGGLE"),
         (

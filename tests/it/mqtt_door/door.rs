@@ -71,9 +71,15 @@ impl Door {
         let devices = Devices::new(journal.clone(), clock.clone());
         devices.configure("fake", vec![info("roof", true), info("locked", false)], &[], &[]).await;
         outlet(&devices).availability(DeviceId::new("roof").unwrap(), Availability::Online).await;
-        let settings = command::Settings { expires_in: Duration::from_secs(60) };
+        let settings = command::Settings {
+            expires_in: Duration::from_secs(60),
+            rate_limit: 0,
+            battery_lease: Duration::from_secs(3600),
+            wear: command::WearLimits { gap: Duration::ZERO, per_day: 1_000_000 },
+        };
+        let known = command::Known::default();
         let (dispatcher, commands) =
-            Dispatcher::new(settings, journal.clone(), devices.clone(), clock.clone(), vec![], vec![]);
+            Dispatcher::new(settings, journal.clone(), devices.clone(), live.clone(), clock.clone(), known);
         let gate = watch::Sender::new(true);
         let (taken, executed) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let adapter = adapter(commands.port("fake"), gate.subscribe(), taken.clone(), executed.clone());

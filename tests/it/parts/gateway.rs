@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use super::until;
 
+/// Lines of its log that a failed test shows.
+const LOG_SHOWN: usize = 600;
+
 /// A running `maestro run` with a folder of its own.
 pub struct Gateway {
     child: Child,
@@ -66,6 +69,11 @@ impl Gateway {
         assert!(sent.success());
     }
 
+    /// Did nobody end it, itself included?
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -74,8 +82,23 @@ impl Gateway {
 
     /// Starts again in the same folder after it ended.
     pub async fn start_again(&mut self) {
-        self.child = spawn(self.folder.path(), &self.environment);
+        self.spawn_again();
         self.wait_ready().await;
+    }
+
+    /// [`Gateway::start_again`], and its doors may still be closed.
+    pub fn spawn_again(&mut self) {
+        self.child = spawn(self.folder.path(), &self.environment);
+    }
+
+    /// Its socket, for callers that come while it is away too.
+    pub fn api(&self) -> Api {
+        Api { client: http(&self.socket()) }
+    }
+
+    /// The journal's database.
+    pub fn journal(&self) -> PathBuf {
+        self.folder.path().join("data/journal.db")
     }
 
     /// SIGTERM, and its end.
@@ -145,9 +168,45 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            println!("--- log of the gateway ---\n{}", self.log());
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LOG_SHOWN)..];
+            println!("--- log of the gateway, its end ---\n{}", last.join("\n"));
         }
     }
+}
+
+/// The API on the socket of a gateway that may be away: an answer is its status and JSON, none is
+/// that it could not be asked or was killed meanwhile.
+#[derive(Clone)]
+pub struct Api {
+    client: reqwest::Client,
+}
+
+impl Api {
+    pub async fn get(&self, path: &str) -> Option<(u16, Value)> {
+        answer(self.client.get(format!("http://maestro{path}"))).await
+    }
+
+    pub async fn post(&self, device: &str, body: &Value) -> Option<(u16, Value)> {
+        let url = format!("http://maestro/v1/devices/{device}/commands");
+        answer(self.client.post(url).json(body)).await
+    }
+
+    /// POST of a command that names its device, or of an array of them.
+    pub async fn send(&self, body: &Value) -> Option<(u16, Value)> {
+        answer(self.client.post("http://maestro/v1/commands").json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Option<(u16, Value)> {
+        answer(self.client.delete(format!("http://maestro{path}"))).await
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Option<(u16, Value)> {
+    let answer = request.send().await.ok()?;
+    let status = answer.status().as_u16();
+    Some((status, answer.json().await.ok()?))
 }
 
 /// The program under test.

@@ -11,9 +11,23 @@ pub async fn still_home(start_hour: f64) -> Home {
     Home::start(HomeSettings { speed: 0.0, start_hour, ..HomeSettings::default() }).await.unwrap()
 }
 
+/// Where the hybrid's models 123, 124 and 160 begin in its registers.
+pub const LIMIT: u16 = 40_182;
+pub const STORAGE: u16 = 40_208;
+pub const MODULES: u16 = 40_234;
+
 /// Sections for both of the home's devices, read five times a second.
 pub fn sections(home: &Home) -> String {
     format!("[journal]\ngroup = \"1s\"\n{}{}", roof(home.hybrid_addr(), true), house(home.meter_addr()))
+}
+
+/// An inverter of many, with the battery behind it: connection and device
+/// have this name. `keys` are further keys of the device.
+pub fn hybrid(name: &str, address: SocketAddr, timing: &str, keys: &str) -> String {
+    format!(
+        "[modbus.{name}]\naddress = \"tcp://{address}\"\n{timing}\n[modbus.{name}.device.{name}]\n\
+         profile = \"sunspec\"\nunit = 1\ncontrol = true\ncharge_power = 3000\ndischarge_power = 3000\n{keys}\n"
+    )
 }
 
 pub fn roof(address: SocketAddr, control: bool) -> String {

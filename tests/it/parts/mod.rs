@@ -2,6 +2,7 @@
 
 mod gateway;
 pub mod house;
+pub mod modbus;
 mod mongod;
 mod mosquitto;
 mod mqtt;
@@ -14,7 +15,7 @@ use std::{
 };
 
 pub use self::{
-    gateway::{Gateway, maestro},
+    gateway::{Api, Gateway, maestro},
     mongod::{Kind, Mongod},
     mosquitto::Mosquitto,
     mqtt::Peer,

@@ -73,6 +73,11 @@ impl Peer {
         self.got.lock().unwrap().iter().filter(|message| message.topic == topic.as_bytes()).cloned().collect()
     }
 
+    /// All that came, oldest first.
+    pub fn everything(&self) -> Vec<Publish> {
+        self.got.lock().unwrap().clone()
+    }
+
     /// The newest message of every topic.
     pub fn newest(&self) -> BTreeMap<String, Publish> {
         let got = self.got.lock().unwrap();

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use adapter_api::{
-    Availability, Capability, CapabilityInfo, CommandSource, CommandStatus, DeviceId, DeviceInfo, DeviceType,
-    EnergyRole, MeasurementSource, Moment, Parameters, PointId, Priority, Protocol, Quality, Reading, UnitId,
-    Value,
+    Availability, Bounds, Capability, CapabilityInfo, CommandSource, CommandStatus, DeviceId, DeviceInfo,
+    DeviceType, EnergyRole, MeasurementSource, Moment, Parameters, PointId, Priority, Protocol, Quality,
+    Reading, UnitId, Value,
 };
 use maestro_gateway::journal::{CommandRow, DeviceRow, Event};
 
@@ -58,6 +58,7 @@ pub fn device(id: &str) -> DeviceRow {
             commands: Vec::new(),
             control: false,
             interval: Duration::from_secs(5),
+            bounds: Bounds::default(),
         },
         adapter: "modbus.roof".to_owned(),
         availability: Some(Availability::Online),
@@ -94,6 +95,9 @@ pub fn command(number: u64) -> CommandRow {
         observed: None,
         error: None,
         superseded_by: None,
+        lease: None,
+        effect: None,
+        reverts: None,
         reply: None,
         redelivery: None,
         told: true,

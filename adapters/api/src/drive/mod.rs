@@ -1,8 +1,12 @@
 //! The loop around a [`Driver`]: owns interval, deadline, backoff, quarantine, proof of commands
 //! and "commands first". Never speaks a protocol.
 
+mod execute;
 mod health;
 mod proof;
+
+#[cfg(test)]
+mod tests;
 
 use std::{future::Future, time::Duration};
 
@@ -10,11 +14,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use self::{
     health::{Change, Health},
-    proof::{Proof, doubt_of},
+    proof::Proof,
 };
 use crate::{
-    AdapterError, Availability, Context, DeviceId, DeviceInfo, Driver, Fault, Job, Parameters, Problem,
-    ReadBack, UnitId, WriteOutcome, Written,
+    AdapterError, Availability, Closed, Context, DeviceId, DeviceInfo, Driver, Fault, Job, Problem, Reading,
+    UnitId,
 };
 
 /// Limits of the loop.
@@ -29,6 +33,10 @@ impl Default for Schedule {
         Self { deadline: Duration::from_secs(30) }
     }
 }
+
+/// Calls to the driver in one turn of the loop, at most: what a relative command comes to, a look
+/// before what wears out, the write, and a probe where the unit could not be asked.
+const CALLS: u32 = 4;
 
 struct Member {
     id: UnitId,
@@ -79,26 +87,33 @@ enum Turn {
 
 impl<D: Driver> Loop<D> {
     async fn run(mut self) -> Result<(), AdapterError> {
+        // The last call for a command found nothing. Every event of the gateway wakes every adapter:
+        // what is due here must not wait until the others are done.
+        let mut for_nothing = false;
         loop {
             let wake = self.next_wake();
+            let timer_first = for_nothing && wake <= Instant::now();
             // One turn holds at most a few calls to the driver, each with its deadline.
-            let turn = wake.saturating_duration_since(Instant::now()) + self.schedule.deadline * 4;
+            let turn = wake.saturating_duration_since(Instant::now()) + self.schedule.deadline * CALLS;
             self.context.pulse.within(turn);
             let shutdown = self.context.shutdown.clone();
             let turn = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => Turn::Stop,
-                () = self.context.commands.ready() => Turn::Command,
-                () = sleep_until(wake) => Turn::Timer,
+                () = self.context.commands.ready(), if !timer_first => Turn::Command,
+                () = until(wake) => Turn::Timer,
             };
             match turn {
                 Turn::Stop => break,
-                Turn::Command => {
-                    if let Some(job) = self.context.commands.take().await {
+                Turn::Command => match self.context.commands.take().await {
+                    Some(job) => {
+                        for_nothing = false;
                         self.execute(job).await;
                     }
-                }
+                    None => for_nothing = true,
+                },
                 Turn::Timer => {
+                    for_nothing = false;
                     if !self.prove_one().await {
                         self.poll_one().await?;
                     }
@@ -108,7 +123,7 @@ impl<D: Driver> Loop<D> {
         self.context.pulse.rest();
         // What is in flight gets its true answer before the connection closes.
         while let Some(at) = self.settling.iter().map(|(_, proof)| proof.look_at).min() {
-            sleep_until(at).await;
+            until(at).await;
             self.prove_one().await;
         }
         self.driver.close().await
@@ -116,103 +131,22 @@ impl<D: Driver> Loop<D> {
 
     fn next_wake(&self) -> Instant {
         let proofs = self.settling.iter().map(|(_, proof)| proof.look_at);
-        let reads = self.members.iter().map(|member| member.health.due);
+        let reads = self.members.iter().map(|member| self.due(member));
         proofs.chain(reads).min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
     }
 
-    async fn execute(&mut self, job: Job) {
-        // Also when it was in flight at a crash: reading again is all that it ever does.
-        if &*job.command == "refresh" {
-            return self.refresh(job).await;
-        }
-        if let Some(reason) = doubt_of(job.purpose) {
-            return self.settle_later(job, Proof::of_doubt, reason);
-        }
-        let deadline = self.schedule.deadline;
-        let written = timeout(deadline, self.driver.write(&job)).await.unwrap_or_else(|_| {
-            Written::Ended(WriteOutcome::Unknown {
-                reason: format!("no end of the write within {deadline:?}"),
-            })
-        });
-        match written {
-            Written::Sent { settle } => {
-                let proof = Proof::of_write(Instant::now(), settle, job.verify_for);
-                self.settling.push((job, proof));
-            }
-            Written::Already { observed } => {
-                job.settle(WriteOutcome::Done { observed, verified: true, written: false });
-            }
-            Written::Ended(WriteOutcome::Unknown { reason }) => {
-                self.settle_later(job, Proof::of_doubt, reason)
-            }
-            Written::Ended(outcome @ WriteOutcome::NotApplied { sent: false, .. }) => {
-                self.ask_again(&job.unit).await;
-                job.settle(outcome);
-            }
-            Written::Ended(outcome) => job.settle(outcome),
-        }
-    }
-
-    fn settle_later(&mut self, job: Job, proof: fn(Instant, String, Duration) -> Proof, reason: String) {
-        let proof = proof(Instant::now(), reason, job.verify_for);
-        self.settling.push((job, proof));
-    }
-
-    /// `refresh` is a read out of turn; its proof is the reading itself.
-    async fn refresh(&mut self, job: Job) {
-        let outcome = match within(self.schedule.deadline, self.driver.read(&job.unit)).await {
-            Ok(readings) => match self.context.outlet.publish(readings).await {
-                Ok(()) => {
-                    WriteOutcome::Done { observed: Parameters::default(), verified: true, written: false }
-                }
-                Err(closed) => WriteOutcome::NotApplied { reason: closed.to_string(), sent: false },
-            },
-            Err(fault) => {
-                self.ask_again(&job.unit).await;
-                WriteOutcome::NotApplied { reason: fault.to_string(), sent: false }
-            }
-        };
-        job.settle(outcome);
-    }
-
-    /// A command found no way to its unit. When the unit does not answer a probe either it is away,
-    /// and that is told before the command's outcome, so that the command waits for its return.
-    async fn ask_again(&mut self, unit: &UnitId) {
-        let Some(at) = self.members.iter().position(|member| member.id == *unit) else { return };
-        if self.members[at].health.needs_probe() {
-            return;
-        }
-        if let Err(fault) = within(self.schedule.deadline, self.driver.probe(unit)).await {
-            self.members[at].health.lost(Instant::now());
-            self.told_down(at, &fault).await;
-        }
-    }
-
-    /// Takes the look that is due, if one is.
-    async fn prove_one(&mut self) -> bool {
-        let now = Instant::now();
-        let Some(at) = self.settling.iter().position(|(_, proof)| proof.look_at <= now) else {
-            return false;
-        };
-        let deadline = self.schedule.deadline;
-        let seen = match timeout(deadline, self.driver.read_back(&self.settling[at].0)).await {
-            Ok(seen) => seen,
-            Err(_) => ReadBack::Failed(too_slow(deadline)),
-        };
-        if let Some(outcome) = self.settling[at].1.look(Instant::now(), seen) {
-            let (job, _) = self.settling.swap_remove(at);
-            job.settle(outcome);
-        }
-        true
+    /// When a unit is asked next. The port wakes the loop when a unit becomes urgent.
+    fn due(&self, member: &Member) -> Instant {
+        member.health.due(member.health.is_set_aside() && self.context.commands.is_urgent(&member.id))
     }
 
     /// Serves the unit whose turn is longest due.
     async fn poll_one(&mut self) -> Result<(), AdapterError> {
-        let Some(at) = (0..self.members.len()).min_by_key(|at| self.members[*at].health.due) else {
+        let dues = self.members.iter().map(|member| self.due(member)).enumerate();
+        let Some((at, due)) = dues.min_by_key(|(_, due)| *due) else {
             return Ok(());
         };
-        let now = Instant::now();
-        if self.members[at].health.due > now {
+        if due > Instant::now() {
             return Ok(());
         }
         let unit = self.members[at].id.clone();
@@ -227,21 +161,26 @@ impl<D: Driver> Loop<D> {
         match within(deadline, self.driver.read(&unit)).await {
             Ok(readings) => {
                 self.members[at].health.answered(Instant::now());
-                // A journal without room must not hold up the stop; what is taken at once is taken.
-                self.context.pulse.rest();
-                tokio::select! {
-                    biased;
-                    taken = self.context.outlet.publish(readings) => {
-                        taken.map_err(|closed| AdapterError(closed.to_string()))
-                    }
-                    () = self.context.shutdown.cancelled() => Ok(()),
-                }
+                self.publish(readings).await.map(drop).map_err(|closed| AdapterError(closed.to_string()))
             }
             Err(fault) => {
                 self.down(at, &fault).await;
                 Ok(())
             }
         }
+    }
+
+    /// Hands readings over; false when the stop came first. A journal without room is no hang of this
+    /// loop, and must not hold up the stop; what is taken at once is taken.
+    async fn publish(&mut self, readings: Vec<Reading>) -> Result<bool, Closed> {
+        self.context.pulse.rest();
+        let taken = tokio::select! {
+            biased;
+            taken = self.context.outlet.publish(readings) => taken.map(|()| true),
+            () = self.context.shutdown.cancelled() => Ok(false),
+        };
+        self.context.pulse.within(self.schedule.deadline * CALLS);
+        taken
     }
 
     async fn up(&mut self, at: usize, devices: Vec<DeviceInfo>) {
@@ -293,6 +232,14 @@ impl<D: Driver> Loop<D> {
             self.context.outlet.availability(device, Availability::Offline).await;
             self.context.outlet.problem(device, Some(problem.clone())).await;
         }
+    }
+}
+
+/// Waits for an instant, and not at all for one that is not in the future: a timer costs up to a
+/// millisecond even then.
+async fn until(at: Instant) {
+    if at > Instant::now() {
+        sleep_until(at).await;
     }
 }
 

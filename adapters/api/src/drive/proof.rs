@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Parameters, Purpose, ReadBack, WriteOutcome};
+use crate::{Parameters, ReadBack, WriteOutcome};
 
 /// Pause between two looks at a device that still shows something else.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -15,6 +15,8 @@ const EQUAL_READINGS: u32 = 2;
 pub(super) struct Proof {
     /// Next fresh read.
     pub look_at: Instant,
+    /// Nothing is written yet: it is to be seen whether the device still shows what it holds.
+    pub before_renewal: bool,
     deadline: Instant,
     /// Nobody knows whether the write was taken: no answer came, or the process died.
     doubt: Option<String>,
@@ -26,11 +28,17 @@ pub(super) struct Proof {
 impl Proof {
     pub fn of_write(now: Instant, settle: Duration, verify_for: Duration) -> Self {
         let look_at = now + settle;
-        Self { look_at, deadline: look_at + verify_for, doubt: None, last: None, equal: 0 }
+        let deadline = look_at + verify_for;
+        Self { look_at, before_renewal: false, deadline, doubt: None, last: None, equal: 0 }
     }
 
     pub fn of_doubt(now: Instant, reason: String, verify_for: Duration) -> Self {
-        Self { look_at: now, deadline: now + verify_for, doubt: Some(reason), last: None, equal: 0 }
+        Self { doubt: Some(reason), ..Self::of_write(now, Duration::ZERO, verify_for) }
+    }
+
+    /// Whether a setpoint that is held is still there: two equal looks at something else say no.
+    pub fn of_renewal(now: Instant) -> Self {
+        Self { before_renewal: true, ..Self::of_write(now, Duration::ZERO, Duration::ZERO) }
     }
 
     /// Takes one look; `Some` ends it.
@@ -42,12 +50,20 @@ impl Proof {
                 Some(WriteOutcome::Done { observed, verified: true, written: true })
             }
             ReadBack::Nothing => Some(self.without_proof("this command leaves nothing to read")),
-            ReadBack::Failed(fault) if late => Some(match (&self.doubt, self.last.take()) {
-                // It was seen to show something else: that is no proof of anything better.
-                (None, Some((requested, observed))) => WriteOutcome::Mismatch { requested, observed },
+            ReadBack::Failed(fault) if late => Some(match (&self.doubt, &self.last) {
+                // What it showed while it may still have shown old values proves nothing, and that it
+                // accepted the write is no longer enough either.
+                (None, Some(_)) => WriteOutcome::Unknown {
+                    reason: format!(
+                        "it accepted the write, showed something else, and then could not be read: {fault}"
+                    ),
+                },
                 _ => self.without_proof(&format!("the read-back failed: {fault}")),
             }),
-            ReadBack::Failed(_) => None,
+            ReadBack::Failed(_) => {
+                self.equal = 0;
+                None
+            }
             ReadBack::Different { requested, observed } => {
                 let same = self.last.as_ref().is_some_and(|(_, last)| *last == observed);
                 self.equal = if same { self.equal + 1 } else { 1 };
@@ -58,6 +74,9 @@ impl Proof {
                     return None;
                 }
                 Some(match &self.doubt {
+                    Some(reason) if self.equal < EQUAL_READINGS => WriteOutcome::Unknown {
+                        reason: format!("{reason}; fresh reads show something else each time"),
+                    },
                     Some(reason) => WriteOutcome::NotApplied {
                         reason: format!("{reason}; fresh reads show that it was not applied"),
                         sent: true,
@@ -74,14 +93,6 @@ impl Proof {
             Some(reason) => WriteOutcome::Unknown { reason: format!("{reason}; {why}") },
             None => WriteOutcome::Done { observed: Parameters::default(), verified: false, written: true },
         }
-    }
-}
-
-/// The doubt that a job brings with it.
-pub(super) fn doubt_of(purpose: Purpose) -> Option<String> {
-    match purpose {
-        Purpose::Execute => None,
-        Purpose::ReadBack => Some("the gateway ended while the command was in flight".to_owned()),
     }
 }
 
@@ -120,6 +131,39 @@ mod tests {
         let mut proof = Proof::of_doubt(start, "no answer".into(), Duration::from_secs(5));
         assert_eq!(proof.look(start, silent()), None);
         assert!(matches!(proof.look(late, silent()), Some(WriteOutcome::Unknown { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_look_that_shows_it_ends_the_proof() {
+        let start = Instant::now();
+        let mut proof = Proof::of_write(start, Duration::ZERO, Duration::from_secs(5));
+        for second in 0..4 {
+            assert_eq!(proof.look(start + Duration::from_secs(second), different(1.0)), None, "old values");
+        }
+        let applied = ReadBack::Applied { observed: Parameters::default() };
+        let end = proof.look(start + Duration::from_secs(4), applied);
+        assert!(matches!(end, Some(WriteOutcome::Done { verified: true, .. })), "{end:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn old_values_and_then_silence_are_neither_a_failure_nor_a_success() {
+        let start = Instant::now();
+        let mut proof = Proof::of_write(start, Duration::ZERO, Duration::from_secs(5));
+        assert_eq!(proof.look(start, different(1.0)), None);
+        assert_eq!(proof.look(start + Duration::from_secs(1), different(1.0)), None);
+        let end = proof.look(start + Duration::from_secs(6), silent());
+        assert!(matches!(end, Some(WriteOutcome::Unknown { .. })), "{end:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn doubt_about_values_that_never_stand_still_stays_doubt() {
+        let start = Instant::now();
+        let mut proof = Proof::of_doubt(start, "no answer".into(), Duration::from_secs(1));
+        let mut end = None;
+        for look in 0..20_u32 {
+            end = end.or(proof.look(start + LOOK_AGAIN * look, different(f64::from(look))));
+        }
+        assert!(matches!(end, Some(WriteOutcome::Unknown { .. })), "{end:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,13 @@
 //! A command in a profile: what admission needs to know. How it is written is the adapter's.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
-use crate::{Capability, CommandSpec, ParameterKind, ParameterSpec, Span};
+use crate::{Capability, CommandSpec, ParameterKind, ParameterSpec, Parameters, Span, Value};
+
+/// A proof may take no longer, whatever a device needs: somebody waits for the answer.
+const LONGEST_PROOF: Duration = Duration::from_secs(30);
 
 /// One command of a device or of one of its parts.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -22,6 +25,20 @@ pub struct CommandTable {
     pub idempotent: bool,
     /// How long fresh reads may still show the old value, 5 s unless said, up to 30 s.
     pub verify_for: Option<Span>,
+    /// Does it write what wears out?
+    #[serde(default)]
+    pub persistent: bool,
+    /// Does it always hold its setpoint for a while?
+    #[serde(default)]
+    pub leased: bool,
+    /// The parameters with which it gives its setpoint back; one command of a group has them.
+    pub safe: Option<BTreeMap<String, Plain>>,
+    /// Is its target read fresh (`toggle`)?
+    #[serde(default)]
+    pub relative: bool,
+    /// Is it taken from this machine's own socket only?
+    #[serde(default)]
+    pub local: bool,
     /// Parameters of which exactly one must be given.
     #[serde(default)]
     pub exactly_one: Vec<String>,
@@ -37,10 +54,13 @@ pub struct ParameterTable {
     /// `number`, `word` or `bool`.
     #[serde(rename = "type")]
     kind: Kind,
-    #[serde(default)]
-    min: f64,
+    /// Missing: 0, or the device's own rating where it is `signed`.
+    min: Option<f64>,
     /// Missing: the device's own rating decides.
     max: Option<f64>,
+    /// Goes below zero as well, as far as the device does.
+    #[serde(default)]
+    signed: bool,
     #[serde(default)]
     step: f64,
     #[serde(default)]
@@ -59,16 +79,66 @@ enum Kind {
     Bool,
 }
 
+/// A value as a profile writes it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+#[allow(missing_docs)]
+pub enum Plain {
+    Bool(bool),
+    Number(f64),
+    Text(String),
+}
+
+impl From<&Plain> for Value {
+    fn from(plain: &Plain) -> Self {
+        match plain {
+            Plain::Bool(on) => Self::Bool(*on),
+            Plain::Number(number) => Self::Number(*number),
+            Plain::Text(text) => Self::from(text.as_str()),
+        }
+    }
+}
+
+/// Which way a rating counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As a magnitude.
+    Either,
+    /// Above zero.
+    Up,
+    /// Below zero.
+    Down,
+}
+
 impl CommandTable {
-    /// What admission checks against; `max` gives a parameter's greatest value where the profile
-    /// leaves it to the device's rating.
-    pub fn spec(&self, name: &str, max: impl Fn(&str) -> Option<f64>) -> CommandSpec {
+    /// What is wrong with it, in words.
+    pub(super) fn check(&self, name: &str) -> Result<(), String> {
+        let unknown = |given: &&String| !self.parameters.contains_key(*given);
+        let safe = self.safe.iter().flat_map(BTreeMap::keys);
+        if let Some(given) = self.exactly_one.iter().chain(safe).find(unknown) {
+            return Err(format!("commands.{name} has no parameter `{given}`"));
+        }
+        if self.verify_for.is_some_and(|span| span.0 > LONGEST_PROOF) {
+            return Err(format!("commands.{name}.verify_for must be at most {}", Span(LONGEST_PROOF)));
+        }
+        Ok(())
+    }
+
+    /// What admission checks against; `most` gives how far a parameter goes, as a number above 0,
+    /// where the profile leaves it to the device's rating.
+    pub fn spec(&self, name: &str, most: impl Fn(&str, Way) -> Option<f64>) -> CommandSpec {
         let parameters = self.parameters.iter().map(|(name, table)| ParameterSpec {
             name: Arc::from(name.as_str()),
             kind: match table.kind {
                 Kind::Number => ParameterKind::Number {
-                    min: table.min,
-                    max: table.max.or_else(|| max(name)).unwrap_or(f64::MAX),
+                    min: table.min.unwrap_or_else(|| match table.signed {
+                        true => -most(name, Way::Down).unwrap_or(f64::MAX),
+                        false => 0.0,
+                    }),
+                    max: table
+                        .max
+                        .or_else(|| most(name, if table.signed { Way::Up } else { Way::Either }))
+                        .unwrap_or(f64::MAX),
                     step: table.step,
                     unit: Arc::from(table.unit.as_str()),
                 },
@@ -79,33 +149,86 @@ impl CommandTable {
             },
             required: table.required,
         });
+        let plain = CommandSpec::plain(name, self.capability);
         CommandSpec {
-            name: Arc::from(name),
             parameters: parameters.collect(),
             exactly_one: self.exactly_one.iter().map(|name| Arc::from(name.as_str())).collect(),
             group: self.group.as_deref().map(Arc::from),
             idempotent: self.idempotent,
-            harmless: false,
-            capability: self.capability,
-            verify_for: self.verify_for.map_or(DEFAULT_VERIFY_FOR, |span| span.0),
+            verify_for: self.verify_for.map_or(plain.verify_for, |span| span.0),
+            persistent: self.persistent,
+            leased: self.leased,
+            safe: self.safe.as_ref().map(|safe| {
+                let value = |(name, plain): (&String, &Plain)| (Arc::from(name.as_str()), Value::from(plain));
+                Parameters(safe.iter().map(value).collect())
+            }),
+            relative: self.relative,
+            local: self.local,
+            ..plain
         }
     }
 }
 
-const DEFAULT_VERIFY_FOR: std::time::Duration = std::time::Duration::from_secs(5);
-
 impl CommandSpec {
     /// `refresh`, which every device takes: read now.
     pub fn refresh(capability: Capability) -> Self {
-        Self {
-            name: Arc::from("refresh"),
-            parameters: Vec::new(),
-            exactly_one: Vec::new(),
-            group: None,
-            idempotent: true,
-            harmless: true,
-            capability,
-            verify_for: DEFAULT_VERIFY_FOR,
-        }
+        Self { idempotent: true, harmless: true, ..Self::plain("refresh", capability) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> CommandTable {
+        toml::from_str(&format!("capability = 'energy_storage'\n{text}")).unwrap()
+    }
+
+    #[test]
+    fn what_a_profile_says_about_a_command_reaches_admission() {
+        let plain = table("").spec("plain", |_, _| None);
+        assert_eq!(plain, CommandSpec::plain("plain", Capability::EnergyStorage));
+        let all = table(
+            "persistent = true\nleased = true\nrelative = true\nlocal = true\nverify_for = '7s'\n\
+             safe = { mode = 'auto', power = 0, on = false }\n",
+        );
+        let all = all.spec("all", |_, _| None);
+        assert!(all.persistent && all.leased && all.relative && all.local);
+        assert_eq!(all.verify_for, Duration::from_secs(7));
+        let safe = all.safe.unwrap();
+        assert_eq!((safe.word("mode"), safe.number("power")), (Some("auto"), Some(0.0)));
+        assert_eq!(safe.bool("on"), Some(false));
+    }
+
+    #[test]
+    fn a_rating_bounds_what_the_profile_leaves_open_in_both_ways() {
+        let table = table(
+            "[parameters]\nsigned = { type = 'number', signed = true }\nmagnitude = { type = 'number', min = 1 }\n\
+             fixed = { type = 'number', max = 100 }\n",
+        );
+        let most = |_: &str, way| match way {
+            Way::Either => Some(5000.0),
+            Way::Up => Some(4000.0),
+            Way::Down => Some(3000.0),
+        };
+        let ranges = |spec: CommandSpec| -> BTreeMap<String, (f64, f64)> {
+            let range = |parameter: &ParameterSpec| match parameter.kind {
+                ParameterKind::Number { min, max, .. } => (parameter.name.to_string(), (min, max)),
+                _ => panic!("a number"),
+            };
+            spec.parameters.iter().map(range).collect()
+        };
+        let known = ranges(table.spec("it", most));
+        assert_eq!(known["signed"], (-3000.0, 4000.0));
+        assert_eq!((known["magnitude"], known["fixed"]), ((1.0, 5000.0), (0.0, 100.0)));
+        assert_eq!(ranges(table.spec("it", |_, _| None))["signed"], (f64::MIN, f64::MAX));
+    }
+
+    #[test]
+    fn a_mistake_in_a_command_is_named() {
+        let wrong = |text: &str| table(text).check("it").unwrap_err();
+        assert!(wrong("safe = { mode = 'auto' }").contains("commands.it has no parameter `mode`"));
+        assert!(wrong("exactly_one = ['a']").contains("`a`"));
+        assert!(wrong("verify_for = '31s'").contains("at most 30s"));
     }
 }

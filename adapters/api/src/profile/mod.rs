@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use serde::Deserialize;
 
 pub use self::{
-    command::CommandTable,
+    command::{CommandTable, ParameterTable, Plain, Way},
     point::{Function, Point, RegisterType, WordOrder},
 };
 use crate::{Capability, DeviceType, EnergyRole, Protocol, Span, Usage};
@@ -137,6 +137,9 @@ impl Profile {
         }
         if !(1..=125).contains(&profile.limits.block) {
             return Err(wrong("limits.block must be 1 to 125".to_owned()));
+        }
+        for (command, table) in &profile.commands {
+            table.check(command).map_err(wrong)?;
         }
         Ok(Self { name: name.to_owned(), ..profile })
     }

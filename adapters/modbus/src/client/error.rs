@@ -84,20 +84,24 @@ impl LinkError {
     pub fn outcome(&self, place: &str, begun: bool) -> WriteOutcome {
         let mut reason = format!("{place}: {self}");
         if begun {
-            reason.push_str("; an earlier part of the command was taken");
+            reason.push_str(
+                "; an earlier part of the command was taken, so only a fresh read tells what it is now",
+            );
         }
         match self {
-            // A refusal: the same request would be refused again.
-            Self::Exception(1..=3) | Self::Impossible(_) => WriteOutcome::Rejected { reason },
+            // A refusal: the same request would be refused again. It says nothing of what was taken before.
+            Self::Exception(1..=3) | Self::Impossible(_) if !begun => WriteOutcome::Rejected { reason },
             // Never begun: busy, no route, no connection.
             Self::Exception(6 | 10 | 11) | Self::Unreachable(_) if !begun => {
                 WriteOutcome::NotApplied { reason, sent: false }
             }
             // Exception 4 says that it failed while executing, 5 that it has not ended, and the rest
             // says nothing: only a fresh read tells how much of it was done.
-            Self::Exception(_) | Self::Unreachable(_) | Self::NoAnswer(_) | Self::Mismatch(_) => {
-                WriteOutcome::Unknown { reason }
-            }
+            Self::Exception(_)
+            | Self::Unreachable(_)
+            | Self::NoAnswer(_)
+            | Self::Mismatch(_)
+            | Self::Impossible(_) => WriteOutcome::Unknown { reason },
         }
     }
 }

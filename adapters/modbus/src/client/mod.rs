@@ -176,7 +176,11 @@ impl Link {
             if self.idle_close.is_some_and(|limit| last.elapsed() >= limit) {
                 self.live = None;
             }
-            sleep_until(last + pace.spacing).await;
+            // A timer costs up to a millisecond even when its time is now.
+            let free = last + pace.spacing;
+            if free > Instant::now() {
+                sleep_until(free).await;
+            }
         }
         match self.live.take() {
             Some(live) if live.wire.is_quiet() => Ok(live),

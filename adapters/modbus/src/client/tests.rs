@@ -163,6 +163,8 @@ fn what_a_failed_write_means() {
     let outcome = |error: LinkError, begun| error.outcome("unit 1", begun);
     for code in [1, 2, 3] {
         assert!(matches!(outcome(LinkError::Exception(code), false), Rejected { .. }));
+        let Unknown { reason } = outcome(LinkError::Exception(code), true) else { panic!("{code}") };
+        assert!(reason.contains("earlier part") && reason.contains("fresh read"), "{reason}");
     }
     for code in [6, 10, 11] {
         assert!(matches!(outcome(LinkError::Exception(code), false), NotApplied { .. }));
@@ -217,4 +219,17 @@ async fn a_connection_that_was_idle_for_too_long_is_not_used_again() {
     assert_eq!(read(&mut link, 1, 1).await, Ok(vec![1001]));
     assert_eq!(read(&mut link, 2, 1).await, Ok(vec![1002]));
     assert_eq!(peer.connections(), 2);
+}
+
+#[tokio::test]
+async fn without_spacing_the_next_request_waits_for_no_timer() {
+    let (_peer, mut link) = pair().await;
+    for start in 0..5 {
+        assert_eq!(read(&mut link, start, 1).await, Ok(vec![1000 + start]));
+        link.last = Some(Instant::now());
+        let mut turn = std::task::Context::from_waker(std::task::Waker::noop());
+        let ready = std::pin::pin!(link.ready(PACE)).poll(&mut turn);
+        let std::task::Poll::Ready(Ok(live)) = ready else { panic!("it waits") };
+        link.live = Some(live);
+    }
 }

@@ -8,6 +8,7 @@ use adapter_api::{
 };
 
 use super::{Address, Device, PARTS, Settings};
+use crate::units::WRITE_POINT;
 
 /// One mistake in a connection's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +75,14 @@ impl Settings {
             }
             Some(name) => match usable().find(|profile| profile.name == *name) {
                 None => found.say(&key("profile"), unknown(name)),
-                Some(profile) => self.check_parts(id, profile, found),
+                Some(profile) => {
+                    if table.write_points == Some(true) && !profile.commands.contains_key(WRITE_POINT) {
+                        let message =
+                            format!("the profile `{name}` lists no points to write: remove `write_points`");
+                        found.say(&key("write_points"), message);
+                    }
+                    self.check_parts(id, profile, found);
+                }
             },
         }
     }

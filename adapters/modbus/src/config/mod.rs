@@ -47,6 +47,8 @@ adapter_api::device_table! {
         profile: Option<String>,
         /// The Modbus unit id, 1 unless said.
         unit: Option<u8>,
+        /// Shall `write_point` be taken for the points that the profile lists? No unless said.
+        write_points: Option<bool>,
     }
 }
 

@@ -121,3 +121,15 @@ fn defaults_are_those_of_the_page_and_an_unknown_key_is_an_error() {
     let wrong = toml::from_str::<Settings>("address = 'tcp://x'\n[device.roof]\nprofil = 'sunspec'");
     assert!(wrong.unwrap_err().to_string().contains("profil"));
 }
+
+#[test]
+fn points_can_be_written_only_where_the_profile_lists_them() {
+    let parse = |profile: &str| -> Vec<Mistake> {
+        let table = format!("address = 'tcp://x'\n[device.it]\nprofile = '{profile}'\nwrite_points = true\n");
+        toml::from_str::<Settings>(&table).unwrap().check()
+    };
+    assert_eq!(parse("sunspec"), []);
+    let mistakes = parse("eastron-sdm630");
+    assert_eq!((mistakes.len(), mistakes[0].key.as_str()), (1, "device.it.write_points"));
+    assert!(mistakes[0].message.contains("remove `write_points`"), "{mistakes:?}");
+}

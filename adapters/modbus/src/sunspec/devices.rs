@@ -1,12 +1,12 @@
 //! The devices of a unit: what they are called, what they are and what they take. Pure.
 
-use adapter_api::{Capability, CommandSpec, DeviceInfo, DeviceType, EnergyRole, Usage};
+use adapter_api::{Capability, CommandSpec, DeviceInfo, DeviceType, EnergyRole, Usage, profile::Way};
 
 use super::{discovery::Common, known::Known, models::Model};
 use crate::{
     declare::with_commands,
     reading::role_of,
-    units::{Part, UnitConfig},
+    units::{Part, UnitConfig, WRITE_POINT},
 };
 
 const BATTERY: &str = "battery";
@@ -21,7 +21,7 @@ pub(crate) fn declared(unit: &UnitConfig) -> Vec<DeviceInfo> {
         Capability::EnergyMeter,
         commands(unit, ITSELF, |_| unit.main.keys.max_power),
     );
-    let battery = || battery(unit, limits, commands(unit, BATTERY, |_| limits.greatest()));
+    let battery = || battery(unit, limits, commands(unit, BATTERY, |way| limits.most(way)));
     let parts = [
         (&unit.main, Some(itself)),
         (&unit.battery, unit.battery.has_table.then(battery)),
@@ -37,7 +37,7 @@ pub(crate) fn found(unit: &UnitConfig, known: &Known) -> Vec<DeviceInfo> {
         devices.push((&unit.main, signed(inverter(unit, known), common)));
         if known.battery {
             let limits = Limits::of(unit, known.ratings.battery);
-            let takes = known.at(Model::Storage).map(|_| commands(unit, BATTERY, |_| limits.greatest()));
+            let takes = known.at(Model::Storage).map(|_| commands(unit, BATTERY, |way| limits.most(way)));
             let mut info = battery(unit, limits, takes.unwrap_or_default());
             info.max_power = info.max_power.or(known.ratings.battery);
             info.capacity = info.capacity.or(known.ratings.capacity);
@@ -80,7 +80,7 @@ fn battery(unit: &UnitConfig, limits: Limits, takes: Vec<CommandSpec>) -> Device
     let mut info = unit.describe(&unit.battery);
     info.device_type = keys.device_type.unwrap_or(DeviceType::BatteryPack);
     info.role = keys.energy_role.unwrap_or(EnergyRole::Storage);
-    info.max_power = info.max_power.or(limits.greatest());
+    info.max_power = info.max_power.or(limits.most(Way::Either));
     info.capacity = keys.capacity;
     with_commands(info, Capability::EnergyStorage, takes)
 }
@@ -104,9 +104,12 @@ fn signed(mut info: DeviceInfo, common: &Common) -> DeviceInfo {
     info
 }
 
-fn commands(unit: &UnitConfig, part: &str, max: impl Fn(&str) -> Option<f64>) -> Vec<CommandSpec> {
+fn commands(unit: &UnitConfig, part: &str, most: impl Fn(Way) -> Option<f64>) -> Vec<CommandSpec> {
+    let write_points = if part == BATTERY { unit.battery.write_points } else { unit.main.write_points };
     let own = unit.profile.commands.iter().filter(|(_, table)| table.part == part);
-    own.map(|(name, table)| table.spec(name, &max)).collect()
+    own.filter(|(name, _)| write_points || *name != WRITE_POINT)
+        .map(|(name, table)| table.spec(name, |_, way| most(way)))
+        .collect()
 }
 
 /// How far a battery may be driven, W: the configuration's keys, and the device's own rating.
@@ -123,16 +126,17 @@ impl Limits {
         Self { charge: keys.charge_power, discharge: keys.discharge_power, rated }
     }
 
-    /// The most in either direction.
-    fn greatest(self) -> Option<f64> {
+    /// The most that a power may be.
+    fn most(self, way: Way) -> Option<f64> {
         let within = |key: Option<f64>| match (key, self.rated) {
             (Some(key), Some(rated)) => Some(key.min(rated)),
             (key, rated) => key.or(rated),
         };
-        match (within(self.charge), within(self.discharge)) {
-            (Some(charge), Some(discharge)) => Some(charge.max(discharge)),
+        match way {
+            Way::Up => within(self.discharge),
+            Way::Down => within(self.charge),
             // Without a rating, a key for one direction says nothing about the other.
-            _ => None,
+            Way::Either => within(self.charge).zip(within(self.discharge)).map(|(a, b)| a.max(b)),
         }
     }
 }

@@ -4,33 +4,31 @@
 mod control;
 mod devices;
 mod discovery;
+mod execute;
 mod known;
 mod models;
+mod notes;
 mod snapshot;
 mod values;
 
-use std::time::Duration;
-
-use adapter_api::{DeviceInfo, Fault, Job, Moment, Problem, ReadBack, Reading, WriteOutcome, Written};
+use adapter_api::{DeviceInfo, Fault, Moment, Problem, Reading};
 
 pub(crate) use self::devices::declared;
 use self::{
-    control::{Order, battery_order, limit_order},
-    devices::Limits,
     discovery::{DiscoveryError, discover},
     known::Known,
-    models::{Block, Model},
+    models::Model,
+    notes::Notes,
     snapshot::{Snapshot, SnapshotError, fetch},
 };
 use crate::port::Port;
 
-/// When the first look at a write is taken. It is repeated until the command's `verify_for` is over,
-/// so that an early look costs a request and never a wrong answer.
-const SETTLE: Duration = Duration::ZERO;
-
 /// One unit.
 #[derive(Default)]
-pub(crate) struct Sunspec(State);
+pub(crate) struct Sunspec {
+    state: State,
+    notes: Notes,
+}
 
 #[derive(Default)]
 enum State {
@@ -44,14 +42,14 @@ enum State {
 impl Sunspec {
     /// Discovery, or one cheap read where the unit is known.
     pub async fn probe(&mut self, port: &mut Port<'_>) -> Result<Vec<DeviceInfo>, Fault> {
-        if let State::Known(known) = &self.0 {
+        if let State::Known(known) = &self.state {
             let first: Vec<_> = known.polled().into_iter().take(1).collect();
             let alive = fetch(port, &first).await;
             self.believe(port, alive)?;
         } else {
-            self.0 = State::Known(find(port).await?);
+            self.state = State::Known(find(port).await?);
         }
-        let State::Known(known) = &self.0 else { return Err(moved(port)) };
+        let State::Known(known) = &self.state else { return Err(moved(port)) };
         Ok(devices::found(port.unit, known))
     }
 
@@ -63,87 +61,12 @@ impl Sunspec {
         Ok(values::readings(port.unit, self.known(port).await?, &snapshot, now))
     }
 
-    pub async fn write(&mut self, port: &mut Port<'_>, job: &Job) -> Written {
-        let kept = match port.store.get(&note(port)).await {
-            Ok(note) => note.and_then(|bytes| Some(u16::from_be_bytes(bytes.try_into().ok()?))),
-            Err(error) => return Written::Ended(not_applied(&error)),
-        };
-        let (start, order) = match self.order(port, job, kept).await {
-            Ok((start, Ok(order))) => (start, order),
-            Ok((_, Err(reason))) => return Written::Ended(WriteOutcome::Rejected { reason }),
-            // Only read so far, so certainly not applied.
-            Err(fault) => return Written::Ended(not_applied(&fault)),
-        };
-        if order.already && !order.restores {
-            return Written::Already { observed: order.observed };
-        }
-        if let Some(word) = order.keep
-            && let Err(error) = port.store.put(&note(port), word.to_be_bytes().to_vec()).await
-        {
-            return Written::Ended(not_applied(&error));
-        }
-        for (place, (offset, words)) in order.writes.iter().enumerate() {
-            if let Err(error) = port.write(start.saturating_add(*offset), words).await {
-                return Written::Ended(port.outcome(&error, place > 0));
-            }
-        }
-        if order.restores
-            && let Err(error) = port.store.remove(&note(port)).await
-        {
-            tracing::warn!(unit = %port.unit.id, %error, "a restored setting is still noted and is restored again later");
-        }
-        Written::Sent { settle: SETTLE }
-    }
-
-    pub async fn read_back(&mut self, port: &mut Port<'_>, job: &Job) -> ReadBack {
-        match self.order(port, job, None).await {
-            Ok((_, Ok(order))) if order.applied => ReadBack::Applied { observed: order.observed },
-            Ok((_, Ok(Order { requested, observed, .. }))) => ReadBack::Different { requested, observed },
-            Ok((_, Err(reason))) => ReadBack::Failed(Fault::Answered(Problem::new(
-                reason,
-                "Correct the command or the configuration",
-            ))),
-            Err(fault) => ReadBack::Failed(fault),
-        }
-    }
-
-    /// The command against fresh registers, and where its model lies.
-    async fn order(
-        &mut self,
-        port: &mut Port<'_>,
-        job: &Job,
-        kept: Option<u16>,
-    ) -> Result<(u16, Result<Order, String>), Fault> {
-        let limits = Limits::of(port.unit, None);
-        let known = self.known(port).await?;
-        let model = match &*job.command {
-            "set_power_limit" if job.device == port.unit.main.id => Model::Immediate,
-            "set_battery_mode" if job.device == port.unit.battery.id => Model::Storage,
-            command => {
-                return Ok((0, Err(format!("{} does not take the command `{command}`", job.device))));
-            }
-        };
-        let Some(at) = known.at(model) else {
-            return Ok((0, Err(format!("{} has no controls for `{}`", job.device, job.command))));
-        };
-        let mut models = vec![at];
-        models.extend(known.at(Model::Basic).filter(|_| model == Model::Immediate));
-        let snapshot = fetch(port, &models).await;
-        let snapshot = self.believe(port, snapshot)?;
-        let block = snapshot.block(model).unwrap_or(Block(&[]));
-        let order = match model {
-            Model::Storage => battery_order(&job.parameters, block, limits, kept),
-            _ => limit_order(&job.parameters, block, known::ratings(&snapshot).limit_base),
-        };
-        Ok((at.start, order))
-    }
-
     /// What is known; found first where nothing was, for a command may come before any probe.
     async fn known(&mut self, port: &mut Port<'_>) -> Result<&Known, Fault> {
-        if matches!(self.0, State::Unknown) {
-            self.0 = State::Known(find(port).await?);
+        if matches!(self.state, State::Unknown) {
+            self.state = State::Known(find(port).await?);
         }
-        match &self.0 {
+        match &self.state {
             State::Known(known) => Ok(known),
             State::Unknown | State::Moved => Err(moved(port)),
         }
@@ -158,7 +81,7 @@ impl Sunspec {
         snapshot.map_err(|error| match error {
             SnapshotError::Link(error) => port.fault(&error),
             SnapshotError::Moved => {
-                self.0 = State::Moved;
+                self.state = State::Moved;
                 moved(port)
             }
             SnapshotError::Torn => Fault::Answered(Problem::new(
@@ -201,14 +124,4 @@ fn moved(port: &Port<'_>) -> Fault {
         format!("{}: its SunSpec models are no longer where they were", port.place()),
         "Nothing to do: they are searched again; an update or a switch between integer and float models does this",
     ))
-}
-
-/// Nothing but reads and notes came before.
-fn not_applied(why: &impl std::fmt::Display) -> WriteOutcome {
-    WriteOutcome::NotApplied { reason: why.to_string(), sent: false }
-}
-
-/// The note of a grid setting that a `charge` replaced: two bytes, high first.
-fn note(port: &Port<'_>) -> String {
-    format!("grid_charging/{}", port.unit.address)
 }

@@ -136,6 +136,9 @@ pub(crate) mod storage {
     pub const MAX_CHARGE: Field = unsigned(2, 18);
     pub const MODE_AT: u16 = 5;
     pub const RESERVE: Field = unsigned(7, 21);
+    /// Settings by name, place and place of their scale factor; all uint16.
+    pub const SETTINGS: [(&str, u16, u16); 4] =
+        [("WChaMax", 2, 18), ("WChaGra", 3, 19), ("WDisChaGra", 4, 19), ("MinRsvPct", 7, 21)];
     pub const LEVEL: Field = unsigned(8, 22);
     pub const STATE_AT: u16 = 11;
     /// Words of `STATE_AT`, from 1.

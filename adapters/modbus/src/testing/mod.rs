@@ -138,6 +138,11 @@ impl Peer {
         self.state.lock().unwrap().stubborn.push(address);
     }
 
+    /// All registers take writes again.
+    pub fn obedient(&self) {
+        self.state.lock().unwrap().stubborn.clear();
+    }
+
     /// Requests so far; forgets them.
     pub fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state.lock().unwrap().seen)

@@ -72,8 +72,8 @@ impl Desk {
                 .read(unit, table, address, count, &faults, now)
                 .map(|registers| frame::read_answer(function, &registers)),
             Request::Write { function, address, values } => {
-                let write =
-                    WriteSeen { at_ms: now.wall_ms, unit, function, address, values, accepted: false };
+                let (at_ms, at) = (now.wall_ms, now.mono);
+                let write = WriteSeen { at_ms, at, unit, function, address, values, accepted: false };
                 self.write(write, &faults, now)
             }
         };
@@ -117,7 +117,7 @@ impl Desk {
             None if faults.iter().all(|fault| fault.lets_through()) => {
                 let old = self.peek(unit, Table::Holding, address, write.values.len() as u16);
                 let device = self.units.devices.get_mut(&unit).ok_or(TARGET_SILENT)?;
-                let result = device.write(address, &write.values);
+                let result = device.write(address, &stored(address, &write.values, faults));
                 write.accepted = result.is_ok();
                 if let (Ok(()), Ok(old)) = (&result, old) {
                     self.hide(unit, address, &old, faults, now);
@@ -137,10 +137,17 @@ impl Desk {
             _ => None,
         });
         let Some(until) = stale.map(|stale| now.mono + stale) else { return };
+        self.shown.retain(|_, (_, until)| until.is_none_or(|until| now.mono < until));
         for (at, &value) in (address..=u16::MAX).zip(old) {
             self.shown.entry((unit, at)).or_insert((value, Some(until)));
         }
     }
+}
+
+/// What the device really stores of a write.
+fn stored(address: u16, values: &[u16], faults: &[Fault]) -> Vec<u16> {
+    let by_fault = |at: u16, value: u16| faults.iter().fold(value, |value, fault| fault.stored(at, value));
+    (address..=u16::MAX).zip(values).map(|(at, &value)| by_fault(at, value)).collect()
 }
 
 fn refusal(faults: &[Fault]) -> Option<Exception> {

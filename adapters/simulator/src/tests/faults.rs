@@ -149,3 +149,46 @@ async fn old_values_stay_to_be_seen_for_a_while_after_a_write() {
         assert!(Instant::now() < deadline);
     }
 }
+
+#[tokio::test]
+async fn values_that_a_device_clamps_are_told_as_taken_and_stored_smaller() {
+    let (_server, port, mut wire) = start().await;
+    port.fault(Fault::Clamp { register: 11, most: 100 }, Scope::WRITES);
+    wire.write(10, &[500, 500, 500]).await.unwrap();
+    assert_eq!(held(&port), [500, 100, 500]);
+    wire.write(11, &[-500_i16 as u16]).await.unwrap();
+    assert_eq!(held(&port)[1] as i16, -100);
+    wire.write(11, &[99]).await.unwrap();
+    assert_eq!(held(&port)[1], 99);
+    assert_eq!(port.writes()[0].values, [500, 500, 500], "the record has what was asked");
+    port.clear_faults();
+    wire.write(11, &[500]).await.unwrap();
+    assert_eq!(held(&port)[1], 500);
+}
+
+#[tokio::test]
+async fn a_device_that_is_late_is_late_after_every_write() {
+    let (_server, port, mut wire) = start().await;
+    port.fault(Fault::Stale(Duration::from_millis(100)), Scope::WRITES);
+    for (old, new) in [(1, 8), (8, 9)] {
+        wire.write(10, &[new]).await.unwrap();
+        assert_eq!(wire.read(3, 10, 1).await, Ok(vec![old]));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while wire.read(3, 10, 1).await != Ok(vec![new]) {
+            assert!(Instant::now() < deadline);
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_write_has_its_instant_so_that_latency_can_be_measured() {
+    let (_server, port, mut wire) = start().await;
+    let before = Instant::now();
+    wire.write(10, &[8]).await.unwrap();
+    let between = Instant::now();
+    port.fault(Fault::Exception(6), Scope::WRITES.times(1));
+    wire.write(10, &[9]).await.unwrap_err();
+    let [first, second] = &port.writes()[..] else { panic!("two writes") };
+    assert!(before <= first.at && first.at <= between && between <= second.at && second.at <= Instant::now());
+    assert_eq!(port.accepted_writes(), std::slice::from_ref(first));
+}

@@ -162,3 +162,20 @@ async fn the_catalogue_is_served_and_names_itself() {
     let error = crate::serve("hybrid", addr, 1.0).await.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains(&addr.to_string()), "{error}");
 }
+
+#[tokio::test]
+async fn twenty_homes_live_in_one_process_and_each_has_its_own_record() {
+    let mut homes = Vec::new();
+    for _ in 0..20 {
+        homes.push(Home::start(HomeSettings { speed: 0.0, ..HomeSettings::default() }).await.unwrap());
+    }
+    for (place, home) in (0_u16..).zip(&homes) {
+        let mut wire = Wire::to(home.hybrid_addr()).await;
+        wire.write(40_208 + 7, &[1_000 + place]).await.unwrap();
+    }
+    for (place, home) in (0_u16..).zip(homes) {
+        let told: Vec<_> = home.hybrid().accepted_writes().into_iter().map(|write| write.values).collect();
+        assert_eq!(told, [[1_000 + place]]);
+        home.stop().await;
+    }
+}

@@ -1,14 +1,18 @@
 //! The whole driver against a device on a socket.
 
 mod commands;
+mod old_values;
 mod reads;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use adapter_api::{BoxFuture, DeviceId, Moment, Parameters, Purpose, StoreError, StorePort, Value};
+use adapter_api::{
+    Asked, BoxFuture, DeviceId, JobPort, Moment, Parameters, Purpose, StoreError, StorePort, Value, Wear,
+};
 
 use super::*;
 use crate::testing::{Peer, hybrid};
@@ -36,6 +40,20 @@ impl StorePort for Notes {
     }
 }
 
+/// Takes whatever becomes of a job.
+struct Hands;
+
+impl JobPort for Hands {
+    fn resolve<'a>(&'a mut self, _: &'a Arc<str>, _: &'a Parameters) -> BoxFuture<'a, bool> {
+        Box::pin(async { true })
+    }
+
+    fn settle(self: Box<Self>, _: Option<WriteOutcome>) {}
+}
+
+/// The revert timer of all jobs that hold, s.
+const TIMER: u64 = 120;
+
 const NOW: Moment = Moment { wall_ms: 1_000, mono_ms: 1 };
 
 fn driver(peer: &Peer, devices: &str, notes: &Notes) -> ModbusDriver {
@@ -55,16 +73,31 @@ fn unit() -> UnitId {
 }
 
 fn job<const N: usize>(device: &str, command: &str, parameters: [(&str, Value); N]) -> Job {
+    asked(device, command, parameters, Purpose::Execute, Some(TIMER))
+}
+
+fn asked<const N: usize>(
+    device: &str,
+    command: &str,
+    parameters: [(&str, Value); N],
+    purpose: Purpose,
+    timer: Option<u64>,
+) -> Job {
     let parameters = Parameters(parameters.map(|(name, value)| (Arc::from(name), value)).into());
     let device = DeviceId::new(device).unwrap();
     Job::new(
-        1,
-        device,
-        unit(),
-        Arc::from(command),
-        parameters,
-        Purpose::Execute,
-        std::time::Duration::ZERO,
-        drop,
+        Asked {
+            number: 1,
+            device,
+            unit: unit(),
+            command: Arc::from(command),
+            parameters,
+            purpose,
+            verify_for: Duration::ZERO,
+            timer: timer.map(Duration::from_secs),
+            wear: Wear::None,
+            relative: false,
+        },
+        Hands,
     )
 }

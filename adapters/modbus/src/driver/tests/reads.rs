@@ -1,4 +1,4 @@
-use adapter_api::{Capability, DeviceType, EnergyRole, Quality, Usage};
+use adapter_api::{Bounds, Capability, DeviceType, EnergyRole, ParameterKind, Quality, Usage};
 
 use super::*;
 use crate::testing::{Move, hybrid::*};
@@ -44,6 +44,25 @@ async fn a_hybrid_is_found_with_its_battery_and_its_grid_meter() {
             .any(|c| &**c == "set_battery_mode")
     );
     assert_eq!(grid.commands.len(), 1, "refresh alone");
+
+    let command = |name: &str| battery.commands.iter().find(|command| &*command.name == name).unwrap();
+    let (mode, power, reserve) =
+        (command("set_battery_mode"), command("set_battery_power"), command("set_reserve"));
+    assert!(mode.leased && power.leased && mode.group == power.group);
+    assert_eq!(mode.safe.as_ref().unwrap().word("mode"), Some("auto"));
+    assert!(reserve.persistent && !reserve.leased && reserve.group.as_deref() == Some("reserve"));
+    let range = |command: &adapter_api::CommandSpec| {
+        let power = command.parameters.iter().find(|parameter| &*parameter.name == "power").unwrap();
+        match power.kind {
+            ParameterKind::Number { min, max, .. } => (min, max),
+            _ => panic!("a number"),
+        }
+    };
+    assert_eq!((range(mode), range(power)), ((1.0, 5000.0), (-3000.0, 5000.0)));
+    assert_eq!(capability(battery, Capability::EnergyStorage).unwrap().range, Some((1.0, 5000.0, 0.0)));
+    assert_eq!(battery.bounds, Bounds { charge: Some(3000.0), ..Bounds::default() });
+    let limit = roof.commands.iter().find(|command| &*command.name == "set_power_limit").unwrap();
+    assert_eq!(limit.safe.as_ref().unwrap().bool("restore"), Some(true));
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! May this request become a command? Pure. Every refusal names what is allowed.
 
+mod bounds;
+mod lease;
+
 use adapter_api::{CommandSpec, DeviceInfo, ParameterKind, Parameters, Value};
 
+pub use self::lease::terms;
 use super::{Refusal, RefusalCode, Request};
-use crate::journal::DeviceRow;
+use crate::journal::{CommandRow, DeviceRow};
 
 /// Most retries that can be asked for.
 pub const MAX_RETRIES: u32 = 10;
@@ -15,7 +19,7 @@ pub const MAX_RETRIES: u32 = 10;
 pub fn check<'a>(
     request: &Request,
     device: Option<&'a DeviceRow>,
-    known: &[String],
+    known: impl FnOnce() -> Vec<String>,
 ) -> Result<&'a CommandSpec, Refusal> {
     let Some(device) = device else {
         return Err(Refusal::new(
@@ -23,7 +27,7 @@ pub fn check<'a>(
             format!(
                 "there is no device `{}`; there are {}",
                 request.device,
-                list(known.iter().map(String::as_str))
+                list(known().iter().map(String::as_str))
             ),
         ));
     };
@@ -38,7 +42,11 @@ pub fn check<'a>(
             ),
         ));
     }
-    parameters(spec, &request.parameters)?;
+    if spec.local && !request.local {
+        let message = format!("`{}` is taken on this machine's socket only: use `maestro send`", spec.name);
+        return Err(Refusal::new(RefusalCode::SocketOnly, message));
+    }
+    step(info, spec, &request.parameters)?;
     if request.max_retries.is_some_and(|retries| retries > MAX_RETRIES) {
         return Err(Refusal::new(
             RefusalCode::InvalidParameter,
@@ -46,6 +54,25 @@ pub fn check<'a>(
         ));
     }
     Ok(spec)
+}
+
+/// Checks a command that waits against what its device is and may do now.
+///
+/// # Errors
+/// A [`Refusal`] that names what is allowed.
+pub fn check_again(info: &DeviceInfo, row: &CommandRow) -> Result<(), Refusal> {
+    let spec = spec(info, &row.command)?;
+    if !info.control && !spec.harmless {
+        let message = "`control` was switched off for the device while the command waited";
+        return Err(Refusal::new(RefusalCode::ControlDisabled, message));
+    }
+    step(info, spec, &row.parameters)
+}
+
+/// Checks what a command asks for: its parameters, and that it stays within the device's bounds.
+fn step(info: &DeviceInfo, spec: &CommandSpec, given: &Parameters) -> Result<(), Refusal> {
+    parameters(spec, given)?;
+    bounds::check(info, &spec.name, given)
 }
 
 fn spec<'a>(info: &'a DeviceInfo, command: &str) -> Result<&'a CommandSpec, Refusal> {
@@ -121,7 +148,7 @@ fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     use adapter_api::{Capability, ParameterSpec};
 
@@ -135,16 +162,13 @@ mod tests {
             required: false,
         };
         let limit = CommandSpec {
-            name: Arc::from("set_power_limit"),
             parameters: vec![number("power", 6000.0), number("percent", 100.0)],
             exactly_one: vec![Arc::from("power"), Arc::from("percent")],
-            group: None,
-            idempotent: true,
-            harmless: false,
-            capability: Capability::PowerControl,
-            verify_for: Duration::from_secs(5),
+            ..CommandSpec::plain("set_power_limit", Capability::PowerControl)
         };
-        let commands = vec![limit, CommandSpec::refresh(Capability::PowerControl)];
+        let point =
+            CommandSpec { local: true, ..CommandSpec::plain("write_point", Capability::PowerControl) };
+        let commands = vec![limit, CommandSpec::refresh(Capability::PowerControl), point];
         DeviceRow {
             info: DeviceInfo { commands, control, ..roof() },
             adapter: "modbus.roof".into(),
@@ -157,7 +181,7 @@ mod tests {
     fn refused(device: Option<&DeviceRow>, command: &str, parameters: &[(&str, Value)]) -> String {
         let parameters = Parameters(parameters.iter().map(|(n, v)| (Arc::from(*n), v.clone())).collect());
         let request = Request::new("roof", command, parameters, "test:me");
-        match check(&request, device, &["roof".into(), "meter".into()]) {
+        match check(&request, device, || vec!["roof".into(), "meter".into()]) {
             Ok(_) => "accepted".into(),
             Err(refusal) => refusal.message,
         }
@@ -170,7 +194,7 @@ mod tests {
         assert_eq!(refused(None, "refresh", &[]), "there is no device `roof`; there are roof, meter");
         assert_eq!(
             refused(Some(&roof), "fly", &[]),
-            "`roof` does not take `fly`; it takes set_power_limit, refresh"
+            "`roof` does not take `fly`; it takes set_power_limit, refresh, write_point"
         );
         assert_eq!(refused(Some(&roof), "set_power_limit", &one(3000.0)), "accepted");
         assert_eq!(
@@ -193,5 +217,15 @@ mod tests {
         let roof = device(false);
         assert!(refused(Some(&roof), "set_power_limit", &[("power", 1.0.into())]).contains("control = true"));
         assert_eq!(refused(Some(&roof), "refresh", &[]), "accepted");
+    }
+
+    #[test]
+    fn single_points_are_written_from_the_socket_only() {
+        let roof = device(true);
+        let request =
+            |local| Request { local, ..Request::new("roof", "write_point", Parameters::default(), "t") };
+        let check = |local| check(&request(local), Some(&roof), Vec::new).map(drop);
+        assert_eq!(check(false).unwrap_err().code, RefusalCode::SocketOnly);
+        assert_eq!(check(true), Ok(()));
     }
 }

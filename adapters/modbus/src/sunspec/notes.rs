@@ -1,0 +1,88 @@
+//! What lasted before a command held it, noted durably before the first change and forgotten once it
+//! is seen to be back, so that it can be restored by a process that never changed it. Owns the notes'
+//! names and form; what is noted is decided in `control`.
+//!
+//! | key | words, high byte first |
+//! | --- | --- |
+//! | `grid_charging/<unit>` | 124.ChaGriSet, before a charge |
+//! | `power_limit/<unit>` | 123.WMaxLimPct, 123.WMaxLim_Ena |
+//! | `reserve/<unit>` | 124.MinRsvPct |
+
+use std::collections::HashMap;
+
+use adapter_api::{Job, Store, StoreError};
+
+use super::control::RESERVE;
+use crate::units::{UnitConfig, WRITE_POINT};
+
+/// A unit's notes as far as they are known. Nobody else writes them, so that none is read twice: a
+/// command has no time to lose.
+#[derive(Default)]
+pub(super) struct Notes(HashMap<&'static str, Option<Vec<u16>>>);
+
+impl Notes {
+    /// What is noted for a command, if it has so many words.
+    pub async fn read<const N: usize>(
+        &mut self,
+        store: &Store,
+        unit: &UnitConfig,
+        job: &Job,
+    ) -> Result<Option<[u16; N]>, StoreError> {
+        let Some(name) = name(job) else { return Ok(None) };
+        if !self.0.contains_key(name) {
+            let bytes = store.get(&key(name, unit)).await?;
+            self.0.insert(name, bytes.map(|bytes| words(&bytes)));
+        }
+        let noted = self.0.get(name).and_then(Option::as_deref);
+        Ok(noted.and_then(|words| words.try_into().ok()))
+    }
+
+    /// Notes it durably.
+    pub async fn keep(
+        &mut self,
+        store: &Store,
+        unit: &UnitConfig,
+        job: &Job,
+        words: &[u16],
+    ) -> Result<(), StoreError> {
+        let Some(name) = name(job) else { return Ok(()) };
+        // Until it is done, nobody knows.
+        self.0.remove(name);
+        store.put(&key(name, unit), words.iter().flat_map(|word| word.to_be_bytes()).collect()).await?;
+        self.0.insert(name, Some(words.to_vec()));
+        Ok(())
+    }
+
+    /// It is owed no longer. When that cannot be kept, it is restored once more, later.
+    pub async fn forget(&mut self, store: &Store, unit: &UnitConfig, job: &Job) {
+        let Some(name) = name(job) else { return };
+        self.0.remove(name);
+        match store.remove(&key(name, unit)).await {
+            Ok(()) => {
+                self.0.insert(name, None);
+            }
+            Err(error) => {
+                tracing::warn!(unit = %unit.id, name, %error, "a setting that is no longer owed is still noted and is restored again later");
+            }
+        }
+    }
+}
+
+/// The note that a command has to do with, if there is one.
+fn name(job: &Job) -> Option<&'static str> {
+    match &*job.command {
+        "set_battery_mode" | "set_battery_power" => Some("grid_charging"),
+        "set_power_limit" => Some("power_limit"),
+        "set_reserve" => Some("reserve"),
+        WRITE_POINT if job.parameters.word("point") == Some(RESERVE) => Some("reserve"),
+        _ => None,
+    }
+}
+
+fn key(name: &str, unit: &UnitConfig) -> String {
+    format!("{name}/{}", unit.address)
+}
+
+fn words(bytes: &[u8]) -> Vec<u16> {
+    bytes.chunks_exact(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect()
+}

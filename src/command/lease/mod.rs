@@ -1,0 +1,13 @@
+//! Who holds which setpoint of a device, until when, and what comes after. Pure: `ledger` decides,
+//! `terms` is one lease, `note` is how it is kept in the journal, `view` is how doors show it.
+
+mod ledger;
+mod note;
+mod terms;
+pub(super) mod view;
+
+pub(super) use self::{
+    ledger::Ledger,
+    note::SPACE,
+    terms::{Age, Lease, Setpoint, Write, held_by, lost, timer},
+};
