@@ -193,6 +193,7 @@ fn configured_over(told: DeviceInfo, now: DeviceInfo) -> DeviceInfo {
         usage: now.usage,
         control: now.control,
         interval: now.interval,
+        bounds: now.bounds,
         ..told
     }
 }

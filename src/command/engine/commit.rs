@@ -38,7 +38,7 @@ pub(super) enum Pending {
     /// Taken back.
     Cancel { to: Token, row: Arc<CommandRow> },
     /// What gives a setpoint back.
-    Revert(Box<Entry>),
+    Revert { entry: Box<Entry>, setpoint: Setpoint },
     /// A batch begins.
     BatchBegin { to: Token, id: String },
     /// A batch was taken in whole.
@@ -133,7 +133,8 @@ impl Engine {
                     self.out.push(Action::Cancelled(to, Some(Err(Refusal::not_kept(&error)))));
                 }
             },
-            Pending::Revert(mut entry) => {
+            Pending::Revert { mut entry, setpoint } => {
+                self.unkept.remove(&setpoint);
                 let number = result.ok().and_then(|numbers| numbers.first().copied()).unwrap_or_default();
                 entry.row = Arc::new(CommandRow { number, ..(*entry.row).clone() });
                 self.queue.insert(*entry);

@@ -15,6 +15,10 @@ use crate::{
     journal::Change,
 };
 
+/// A full disk must not keep a battery charging: after this time a setpoint is given back although
+/// that is not on disk yet. It is done again when it is.
+const DISK_WAIT_MS: u64 = 2_000;
+
 impl Engine {
     /// Gives back what is over, and what is held where nobody will be.
     pub(super) fn look_at_leases(&mut self, now: Moment) {
@@ -72,9 +76,11 @@ impl Engine {
             "a setpoint is given back"
         );
         self.ledger.revert(setpoint, &row.id, reason);
+        self.unkept.insert(setpoint.clone(), now.mono_ms + DISK_WAIT_MS);
         let changes = vec![Change::Insert(row.clone())];
-        let entry = waiting_entry(Arc::new(row), now);
-        self.commit(Pending::Revert(Box::new(entry)), changes, vec![setpoint.clone()], Vec::new(), true);
+        let entry = Box::new(waiting_entry(Arc::new(row), now));
+        let pending = Pending::Revert { entry, setpoint: setpoint.clone() };
+        self.commit(pending, changes, vec![setpoint.clone()], Vec::new(), true);
     }
 
     /// From here on these adapters take nothing new, and what is held there is given back.

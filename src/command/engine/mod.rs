@@ -27,7 +27,7 @@ use adapter_api::{Asked, CommandSpec, DeviceId, DeviceInfo, Moment, Problem, Pur
 pub use self::start::Known;
 use self::{admit::waiting_entry, commit::Pending, watch::Watch};
 use super::{
-    Accepted, Cancelled, LeaseView, Notice, Refusal, Settings, admission,
+    Accepted, Cancelled, LeaseView, Notice, Refusal, RefusalCode, Settings, admission,
     lease::{Ledger, Setpoint},
     queue::{Phase, Queue},
     rate::Rate,
@@ -138,6 +138,8 @@ pub(super) struct Engine {
     watches: BTreeMap<u64, Watch>,
     /// Wall time ahead of monotonic time as it was looked at last, ms.
     clock: i64,
+    /// Setpoints whose revert is not on disk yet, and when they are given back without waiting for it.
+    unkept: HashMap<Setpoint, u64>,
     /// Adapters that take nothing new, and why.
     closed: Option<(Scope, String)>,
     /// Commands of a batch that have not ended.
@@ -183,8 +185,9 @@ impl Engine {
 
     /// When something changes by time alone, monotonic ms.
     pub fn next_change(&self, now: Moment) -> Option<u64> {
-        let times = [self.queue.next_change(), self.ledger.next_change(now.mono_ms), self.next_watch()];
-        times.into_iter().flatten().min()
+        let unkept = self.unkept.values().copied().filter(|at| *at > now.mono_ms).min();
+        let ledger = self.ledger.next_change(now.mono_ms);
+        [self.queue.next_change(), ledger, self.next_watch(), unkept].into_iter().flatten().min()
     }
 
     /// Devices came, went or changed.
@@ -207,7 +210,9 @@ impl Engine {
         let refused: Vec<_> = waiting
             .filter_map(|entry| {
                 let refusal = admission::check_again(&changed(&entry.row)?.info, &entry.row).err()?;
-                Some((entry.row.clone(), refusal))
+                // What a device does not know today it may know again when it has found itself.
+                let known = refusal.code != RefusalCode::UnknownCommand;
+                known.then(|| (entry.row.clone(), refusal))
             })
             .collect();
         for (row, refusal) in refused {

@@ -208,6 +208,11 @@ impl Engine {
     fn settled_upkeep(&mut self, setpoint: &Setpoint, outcome: Option<WriteOutcome>, now: Moment) {
         self.upkeep.retain(|_, held| held != setpoint);
         let again = now.mono_ms + UPKEEP_AGAIN_MS;
+        if let Some(at) = self.unkept.get_mut(setpoint) {
+            let done = matches!(outcome, Some(WriteOutcome::Done { .. }));
+            *at = if done { u64::MAX } else { again };
+            return;
+        }
         match outcome {
             Some(WriteOutcome::Done { .. }) => self.ledger.rewritten(setpoint, now.mono_ms),
             Some(WriteOutcome::Mismatch { .. } | WriteOutcome::Rejected { .. }) => {

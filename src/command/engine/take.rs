@@ -8,7 +8,7 @@ use super::{Action, Engine, Pending, Taken, Token, What};
 use crate::{
     command::{
         Notice, Refusal,
-        lease::{Lease, Setpoint, timer},
+        lease::timer,
         queue::{Entry, Phase},
         state, wire,
     },
@@ -173,20 +173,44 @@ impl Engine {
         }
     }
 
-    /// A setpoint that is due to be written again, before the device's own timer ends.
+    /// A setpoint that is due to be written again, before the device's own timer ends; or to be given
+    /// back although the disk does not take that.
     fn next_upkeep(&mut self, adapter: &str, now: Moment) -> Option<Taken> {
-        let due = self.ledger.to_rewrite(now.mono_ms).into_iter();
-        let (setpoint, lease, unit) = due
+        let rewrites = self.ledger.to_rewrite(now.mono_ms);
+        let unkept = self.unkept.iter().filter(|(_, at)| **at <= now.mono_ms);
+        let due = unkept.map(|(setpoint, _)| setpoint.clone()).chain(rewrites);
+        let (setpoint, unit) = due
             .filter_map(|setpoint| {
                 let device = self.devices.get(&setpoint.0)?;
                 let unit = &device.info.unit;
                 let takes = device.online && device.adapter == adapter && self.is_free(unit);
-                let lease = self.ledger.holder(&setpoint).filter(|_| takes && !self.is_in_doubt(unit))?;
-                Some((setpoint.clone(), lease.clone(), unit.clone()))
+                (takes && !self.is_in_doubt(unit)).then(|| (setpoint, unit.clone()))
             })
             .next()?;
-        self.upkeep.insert(unit.clone(), setpoint.clone());
-        let asked = self.ask_again(&setpoint, &lease, unit, now);
+        let lease = self.ledger.lease(&setpoint)?;
+        let (step, purpose, timer) = if self.unkept.contains_key(&setpoint) {
+            (&lease.revert, Purpose::Execute, None)
+        } else {
+            let purpose = if lease.set_again { Purpose::Execute } else { Purpose::Renew };
+            (&lease.step, purpose, Some(timer(lease.ends.saturating_sub(now.mono_ms))))
+        };
+        let spec = self
+            .devices
+            .get(&setpoint.0)
+            .and_then(|device| device.info.commands.iter().find(|spec| *spec.name == *step.command));
+        let asked = Asked {
+            number: 0,
+            device: setpoint.0.clone(),
+            unit: unit.clone(),
+            command: Arc::from(step.command.as_str()),
+            parameters: step.parameters.clone(),
+            purpose,
+            verify_for: spec.map(|spec| spec.verify_for).unwrap_or_default(),
+            timer,
+            wear: Wear::None,
+            relative: false,
+        };
+        self.upkeep.insert(unit, setpoint.clone());
         Some(Taken { what: What::Upkeep(setpoint), asked })
     }
 
@@ -196,24 +220,6 @@ impl Engine {
         devices
             .flat_map(|device| self.queue.of_device(device))
             .any(|entry| entry.purpose == Purpose::ReadBack)
-    }
-
-    fn ask_again(&self, setpoint: &Setpoint, lease: &Lease, unit: UnitId, now: Moment) -> Asked {
-        let device = self.devices.get(&setpoint.0);
-        let spec = device
-            .and_then(|device| device.info.commands.iter().find(|spec| *spec.name == *lease.step.command));
-        Asked {
-            number: 0,
-            device: setpoint.0.clone(),
-            unit,
-            command: Arc::from(lease.step.command.as_str()),
-            parameters: lease.step.parameters.clone(),
-            purpose: if lease.set_again { Purpose::Execute } else { Purpose::Renew },
-            verify_for: spec.map(|spec| spec.verify_for).unwrap_or_default(),
-            timer: Some(timer(lease.ends.saturating_sub(now.mono_ms))),
-            wear: Wear::None,
-            relative: false,
-        }
     }
 }
 

@@ -48,6 +48,11 @@ pub(in crate::command) struct Ledger {
 }
 
 impl Ledger {
+    /// What is held of a setpoint, also while it is being given back.
+    pub fn lease(&self, setpoint: &Setpoint) -> Option<&Lease> {
+        self.accounts.get(setpoint)?.held.as_ref()
+    }
+
     /// Who holds a setpoint.
     pub fn holder(&self, setpoint: &Setpoint) -> Option<&Lease> {
         let account = self.accounts.get(setpoint)?;
@@ -143,7 +148,7 @@ impl Ledger {
 
     /// The time of whoever holds it is over.
     pub fn end(&mut self, setpoint: &Setpoint, now: u64) {
-        if let Some(lease) = self.lease(setpoint) {
+        if let Some(lease) = self.lease_mut(setpoint) {
             (lease.ends, lease.rewrite_at) = (now, None);
         }
     }
@@ -205,28 +210,28 @@ impl Ledger {
 
     /// It was written again.
     pub fn rewritten(&mut self, setpoint: &Setpoint, now: u64) {
-        if let Some(lease) = self.lease(setpoint) {
+        if let Some(lease) = self.lease_mut(setpoint) {
             (lease.rewrite_at, lease.set_again) = (rewrite_at(now, lease.ends), false);
         }
     }
 
     /// Writing it again did not work out; it is tried once more at that time.
     pub fn rewrite_later(&mut self, setpoint: &Setpoint, at: u64) {
-        if let Some(lease) = self.lease(setpoint) {
+        if let Some(lease) = self.lease_mut(setpoint) {
             lease.rewrite_at = Some(at);
         }
     }
 
     /// The device shows something else. True when it is set again, false when that was done before.
     pub fn dropped(&mut self, setpoint: &Setpoint, now: u64) -> bool {
-        let Some(lease) = self.lease(setpoint) else { return false };
+        let Some(lease) = self.lease_mut(setpoint) else { return false };
         lease.dropped += 1;
         let mends = lease.dropped <= DROPS_MENDED && !lease.set_again;
         (lease.set_again, lease.rewrite_at) = (mends, mends.then_some(now));
         mends
     }
 
-    fn lease(&mut self, setpoint: &Setpoint) -> Option<&mut Lease> {
+    fn lease_mut(&mut self, setpoint: &Setpoint) -> Option<&mut Lease> {
         self.accounts.get_mut(setpoint)?.held.as_mut()
     }
 

@@ -10,7 +10,7 @@
 //! | `reverting` | `{id, reason}` while the command with that id gives it back |
 //! | `latest` | `{scheduled?, accepted, number, priority, id}` of the newest command that may have reached the device |
 //! | `writers` | `[{at, owner, id, command, parameters, outcome}]`, the last five |
-//! | `refusals` | `[{at, owner, command, reason}]`, the last five |
+//! | `refusals` | `[{at, owner, command, reason}]`, the last five; they are kept with the next change, not by themselves |
 
 use std::collections::HashSet;
 

@@ -464,3 +464,24 @@ fn a_revert_of_a_device_that_is_no_longer_configured_can_be_ended_by_a_person() 
     assert!(matches!(bench.cancel(&id), Some(Ok(Cancelled::Now(_)))));
     assert!(bench.view().holder.is_none());
 }
+
+#[test]
+fn a_full_disk_does_not_keep_a_setpoint_from_being_given_back() {
+    let mut bench = Bench::new();
+    bench.hold("a", "mqtt:a", 60);
+    bench.quick = false;
+    bench.pass(60_001);
+    assert!(bench.take().is_none(), "the disk gets its chance");
+    bench.pass(2_000);
+    let now = bench.taken();
+    assert_eq!((now.asked.parameters.word("mode"), now.asked.timer), (Some("auto"), None));
+    bench.settle(now, done());
+    bench.pass(60_000);
+    assert!(bench.take().is_none());
+    assert!(bench.view().holder.unwrap().reverting.is_some(), "it is not on disk");
+    bench.commit_all();
+    bench.quick = true;
+    bench.work();
+    assert!(bench.view().holder.is_none());
+    assert_eq!(bench.results.last().unwrap().outcome, Some(Outcome::Done));
+}
