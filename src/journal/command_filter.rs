@@ -1,7 +1,7 @@
 //! Questions to the table `command` that people ask: which commands, and how they did.
 
 use adapter_api::{CommandSource, CommandStatus, DeviceId, Outcome};
-use rusqlite::{Connection, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use super::{
     command_record::{CommandRow, CommandStats},
@@ -35,47 +35,67 @@ pub struct CommandFilter {
     pub limit: usize,
 }
 
+type Values = Vec<Box<dyn ToSql>>;
+
 /// The `WHERE` of a filter, without its limit.
-fn condition(filter: &CommandFilter) -> (String, Vec<Box<dyn ToSql>>) {
+fn condition(db: &Connection, filter: &CommandFilter) -> rusqlite::Result<(String, Values)> {
     let word = |word: Option<&str>| word.map(|word| Box::new(word.to_owned()) as Box<dyn ToSql>);
-    let time = |time: Option<i64>| time.map(|time| Box::new(time) as Box<dyn ToSql>);
+    let number = |number: Option<i64>| number.map(|number| Box::new(number) as Box<dyn ToSql>);
+    let status = match filter.status {
+        // Told to SQLite in words: the index that holds only these is used.
+        Some(CommandStatus::Pending | CommandStatus::Executing) => {
+            "status IN ('pending', 'executing') AND status = ?"
+        }
+        _ => "status = ?",
+    };
+    let first = filter.since.map(|since| first_since(db, since)).transpose()?;
     let parts = [
         ("device = ?", word(filter.device.as_ref().map(|device| device.as_str()))),
         ("command = ?", word(filter.command.as_deref())),
-        ("status = ?", word(filter.status.map(|status| status.as_str()))),
+        (status, word(filter.status.map(|status| status.as_str()))),
         ("outcome = ?", word(filter.outcome.map(|outcome| outcome.as_str()))),
         ("source = ?", word(filter.source.map(|source| source.as_str()))),
         ("owner = ?", word(filter.owner.as_deref())),
         ("correlation_id = ?", word(filter.correlation_id.as_deref())),
         ("batch_id = ?", word(filter.batch_id.as_deref())),
-        ("accepted_at >= ?", time(filter.since)),
-        ("accepted_at <= ?", time(filter.until)),
+        ("number >= ?", number(first)),
+        ("accepted_at >= ?", number(filter.since)),
+        ("accepted_at <= ?", number(filter.until)),
     ];
     let (conditions, values): (Vec<_>, Vec<_>) =
         parts.into_iter().filter_map(|(condition, value)| Some((condition, value?))).unzip();
     if conditions.is_empty() {
-        return (String::new(), values);
+        return Ok((String::new(), values));
     }
-    (format!("WHERE {}", conditions.join(" AND ")), values)
+    Ok((format!("WHERE {}", conditions.join(" AND ")), values))
 }
 
-/// What follows `FROM command` for the newest of a filter.
-pub(super) fn newest(filter: &CommandFilter) -> (String, Vec<Box<dyn ToSql>>) {
-    let (condition, mut values) = condition(filter);
+/// A number below which no command was accepted at `since` or later: halves what is left of the
+/// numbers by `reached`, which never falls, unlike the times of acceptance.
+fn first_since(db: &Connection, since: i64) -> rusqlite::Result<i64> {
+    let mut statement = db.prepare_cached(
+        "SELECT number, reached FROM command WHERE number <= ?1 ORDER BY number DESC LIMIT 1",
+    )?;
+    // Those below `low` are too old, that at `high` is not, or is after the last.
+    let (mut low, mut high) = (0, i64::MAX);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found: Option<(i64, i64)> =
+            statement.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match found {
+            Some((number, reached)) if reached >= since => high = number,
+            _ => low = middle + 1,
+        }
+    }
+    Ok(low)
+}
+
+/// What follows `FROM command` for the newest of a filter. Without a device, a correlation or a batch
+/// it walks the table from its newest end until there are enough.
+pub(super) fn newest(db: &Connection, filter: &CommandFilter) -> rusqlite::Result<(String, Values)> {
+    let (condition, mut values) = condition(db, filter)?;
     values.push(Box::new(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
-    // Numbers grow also when the clock is set back. By time alone, only this order comes out of an
-    // index: else all commands would be walked, or sorted.
-    let order = if is_by_time_alone(filter) { "accepted_at DESC, number DESC" } else { "number DESC" };
-    (format!("{condition} ORDER BY {order} LIMIT ?"), values)
-}
-
-fn is_by_time_alone(filter: &CommandFilter) -> bool {
-    let CommandFilter { device, status, owner, correlation_id, batch_id, since, until, .. } = filter;
-    let words = [owner, correlation_id, batch_id];
-    (since.is_some() || until.is_some())
-        && device.is_none()
-        && status.is_none()
-        && words.iter().all(|word| word.is_none())
+    Ok((format!("{condition} ORDER BY number DESC LIMIT ?"), values))
 }
 
 fn borrowed(values: &[Box<dyn ToSql>]) -> Vec<&dyn ToSql> {
@@ -84,13 +104,13 @@ fn borrowed(values: &[Box<dyn ToSql>]) -> Vec<&dyn ToSql> {
 
 /// Commands that fit a filter, newest first.
 pub(super) fn filtered(db: &Connection, filter: &CommandFilter) -> rusqlite::Result<Vec<CommandRow>> {
-    let (condition, values) = newest(filter);
+    let (condition, values) = newest(db, filter)?;
     Ok(select(db, &condition, &borrowed(&values))?.into_iter().map(|(_, row)| row).collect())
 }
 
 /// How the commands that fit a filter did, by source and device.
 pub(super) fn stats(db: &Connection, filter: &CommandFilter) -> rusqlite::Result<Vec<CommandStats>> {
-    let (condition, values) = condition(filter);
+    let (condition, values) = condition(db, filter)?;
     // A clock that was set back while a command ran must not make its time negative.
     let sql = format!(
         "SELECT source, device, count(*), sum(status = 'completed'), sum(status = 'failed'),

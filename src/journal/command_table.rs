@@ -1,10 +1,12 @@
 //! Rows of the table `command`: plain columns for all that one would ask for with `sqlite3`, words
 //! of the data model as they are, booleans as 0 and 1, times in ms since 1970, JSON text as in
 //! [`super::json`] (`parameters`, `requested`, `observed`, `lease`, `events`). `rev` grows with every
-//! insert and update, for whoever mirrors commands.
+//! insert and update, for whoever mirrors commands. `number` grows with every insert and is never
+//! used twice. `reached` is a time at which or before which this command and all with a lesser number
+//! were accepted, whatever was done to the clock: it never falls from one number to the next.
 
 use adapter_api::{DeviceId, Parameters};
-use rusqlite::{Connection, Row, ToSql, params, params_from_iter, types::Type};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter, types::Type};
 
 use super::{
     command_record::{CommandRow, Reply},
@@ -77,9 +79,21 @@ fn marks(count: usize) -> String {
 
 /// Inserts a command; returns its number.
 pub(super) fn insert(db: &Connection, row: &CommandRow, rev: u64) -> rusqlite::Result<u64> {
-    db.prepare_cached(&format!("INSERT INTO command({ASKED}, {STATE}) VALUES({})", marks(COUNT)))?
-        .execute(params_from_iter(asked(row).into_iter().chain(state(row, rev))))?;
-    Ok(db.last_insert_rowid() as u64)
+    let (last, reached) = last(db)?.unwrap_or((0, i64::MIN));
+    let number = last.max(schema::floor(db, LAST_COMMAND)? as i64) + 1;
+    let own: [Box<dyn ToSql>; 2] = [Box::new(number), Box::new(reached.max(row.accepted_at))];
+    let values = own.into_iter().chain(asked(row)).chain(state(row, rev));
+    let marks = marks(COUNT + 2);
+    db.prepare_cached(&format!("INSERT INTO command(number, reached, {ASKED}, {STATE}) VALUES({marks})"))?
+        .execute(params_from_iter(values))?;
+    Ok(number as u64)
+}
+
+/// Number and `reached` of the newest command that is there.
+fn last(db: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
+    db.prepare_cached("SELECT number, reached FROM command ORDER BY number DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
 }
 
 /// Replaces a command's state; false when there is none with its number.
@@ -95,25 +109,37 @@ pub(super) fn told(db: &Connection, number: u64) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE command SET told = 1 WHERE number = ?1")?.execute([number as i64]).map(drop)
 }
 
+/// In `meta`: no number up to this one is given again, although its command may be gone.
+const LAST_COMMAND: &str = "last_command";
+/// What follows `FROM command` for those with one of the statuses in which a command has not ended. In
+/// words, so that the index is used, which holds only these.
+pub(super) const STANDING: &str = "WHERE status IN ('pending', 'executing') AND status = ?1 ORDER BY number";
 /// Commands that are deleted at once.
 pub(super) const PRUNED_MAX: usize = 500;
 
+/// What follows `FROM command` for those that may go. Their index holds all that it asks of them.
+pub(super) const OLD: &str = "WHERE told = 1 AND completed_at < ?1 AND rev <= ?2 AND NOT EXISTS
+       (SELECT 1 FROM command_batch WHERE command_batch.id = batch_id AND command_batch.told = 0)
+     ORDER BY completed_at";
+
 /// Deletes ended and told commands older than `before`, a few at a time. Returns how many. Those
 /// stay whose last change MongoDB does not have, while the uplink is on, and those that a summary
-/// of their batch still has to count. The last revision is kept, so that revisions never restart.
+/// of their batch still has to count. The last revision and number are kept, so that they never restart.
 pub(super) fn prune(db: &Connection, before: i64, rev: u64, uplink: bool) -> rusqlite::Result<usize> {
     let delivered = if uplink { schema::floor(db, tidy::COMMANDS_DELIVERED)? as i64 } else { i64::MAX };
-    let old = format!(
-        "SELECT number FROM command
-         WHERE told = 1 AND completed_at < ?1 AND rev <= ?2 AND NOT EXISTS
-           (SELECT 1 FROM command_batch WHERE command_batch.id = batch_id AND command_batch.told = 0)
-         ORDER BY completed_at LIMIT {PRUNED_MAX}"
-    );
+    let old = format!("SELECT number FROM command {OLD} LIMIT {PRUNED_MAX}");
     if !db.prepare_cached(&old)?.exists([before, delivered])? {
         return Ok(0);
     }
+    let transaction = db.unchecked_transaction()?;
     schema::put_meta(db, "last_rev", &(rev as i64))?;
-    db.prepare_cached(&format!("DELETE FROM command WHERE number IN ({old})"))?.execute([before, delivered])
+    let number = last(db)?.map_or(0, |(number, _)| number).max(schema::floor(db, LAST_COMMAND)? as i64);
+    schema::put_meta(db, LAST_COMMAND, &number)?;
+    let gone = db
+        .prepare_cached(&format!("DELETE FROM command WHERE number IN ({old})"))?
+        .execute([before, delivered])?;
+    transaction.commit()?;
+    Ok(gone)
 }
 
 /// Commands by a condition, with their revisions.

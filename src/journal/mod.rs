@@ -31,7 +31,7 @@
 //! | `generation` | raised when the journal is restored from a copy |
 //! | `clean` | 1 when the last end was an ordered one |
 //! | `chunked` | batches whose first number is below it are in chunks |
-//! | `next_number`, `last_rev` | floors for numbers of readings and revisions of commands, written when rows are deleted |
+//! | `next_number`, `last_rev`, `last_command` | floors for numbers of readings, revisions of commands and numbers of commands, written when rows are deleted |
 //! | `cursor:<name>` | how far someone came; `cursor:mongodb.measurements` is the last reading that MongoDB has, `cursor:mongodb.commands` the last revision of a command |
 //! | `dropped_undelivered` | readings that were deleted before MongoDB had them |
 //! | `latest…` | see [`latest`] |

@@ -142,7 +142,7 @@ fn recovery(
 ) -> rusqlite::Result<Recovery> {
     *latest = latest::load(db, damage)?;
     let standing = |status: CommandStatus| {
-        let rows = command_table::select(db, "WHERE status = ?1 ORDER BY number", &[&status.as_str()])?;
+        let rows = command_table::select(db, command_table::STANDING, &[&status.as_str()])?;
         Ok::<Vec<CommandRow>, rusqlite::Error>(rows.into_iter().map(|(_, row)| row).collect())
     };
     Ok(Recovery {

@@ -113,8 +113,7 @@ impl Reader {
         self.read(move |db, _| query::hours(db, &device, from_ms, to_ms)).await
     }
 
-    /// Commands that fit, newest first: by their numbers, or by their acceptance where the filter
-    /// asks for a time alone.
+    /// Commands that fit, newest first: by their numbers, whatever was done to the clock.
     ///
     /// # Errors
     /// When the database cannot be read.

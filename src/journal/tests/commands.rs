@@ -98,6 +98,47 @@ async fn what_may_not_go_does_not_keep_what_came_after_it() {
 }
 
 #[tokio::test]
+async fn numbers_and_revisions_go_on_when_all_commands_are_gone() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    let rows = ["a", "b"].map(|id| Change::Insert(CommandRow { told: true, ..ended(command(id)) }));
+    assert_eq!(journal.commit(rows.into()).await.unwrap(), [1, 2]);
+    journal.close().await.unwrap();
+    let db = schema::open(&home.database()).unwrap();
+    assert_eq!(command_table::prune(&db, i64::MAX, 2, false).unwrap(), 2);
+    let (journal, _) = home.open();
+    assert_eq!(journal.insert_command(command("c")).await.unwrap().number, 3);
+    let changed = journal.reader().commands_changed_after(0, 10).await.unwrap();
+    assert_eq!(changed.iter().map(|(rev, row)| (*rev, row.number)).collect::<Vec<_>>(), [(3, 3)]);
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn to_accept_a_command_writes_few_pages() {
+    const COMMANDS: u64 = 40;
+    let home = Home::new();
+    let (journal, _) = home.open();
+    let from_broker = |number: u64| CommandRow {
+        reply: Some(Reply { topic: "answers".to_owned(), correlation: None }),
+        redelivery: Some(format!("session:{number}:hash")),
+        ..command(&format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    };
+    let old = (0..500).map(|number| Change::Insert(from_broker(number)));
+    journal.commit(old.collect()).await.unwrap();
+    journal.sql("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    for number in 500..500 + COMMANDS {
+        journal.insert_command(from_broker(number)).await.unwrap();
+    }
+    let wal = home.settings.data_dir.join("journal.db-wal");
+    // A page in the log is its bytes and a header of 24.
+    let pages = std::fs::metadata(wal).unwrap().len() / (4096 + 24);
+    // One for the table and one for each of the seven indexes that hold it, and room for pages that are
+    // new: not enough for one more index.
+    assert!((8 * COMMANDS..=19 * COMMANDS / 2).contains(&pages), "{pages} for {COMMANDS} commands");
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn commands_that_were_not_ended_are_found_at_start() {
     let home = Home::new();
     let (journal, _) = home.open();

@@ -1,7 +1,7 @@
 use adapter_api::Outcome;
 
 use super::*;
-use crate::journal::{CommandFilter, CommandStats, command_filter, schema};
+use crate::journal::{CommandFilter, CommandStats, command_filter, command_table, schema};
 
 #[tokio::test]
 async fn commands_are_found_by_every_part_of_a_filter() {
@@ -97,15 +97,39 @@ async fn commands_are_counted_by_who_asked_and_for_which_device() {
     journal.close().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_clock_that_was_set_hides_no_command() {
+    let home = Home::new();
+    let (journal, _) = home.open();
+    const DAY: i64 = 24 * HOUR;
+    // It starts in the past each time until it is set, and was in the future once.
+    let days = [3, 4, 5, -900, -899, 6, 7, -900, 8, 9, 4000, 9, 10, -900, 11];
+    for (number, day) in days.iter().enumerate() {
+        let row = CommandRow { accepted_at: START + day * DAY, ..command(&number.to_string()) };
+        journal.insert_command(row).await.unwrap();
+    }
+    let reader = journal.reader();
+    for since in days.iter().flat_map(|day| [-1, 0, 1].map(|more| START + day * DAY + more)) {
+        let filter = CommandFilter { since: Some(since), limit: 99, ..CommandFilter::default() };
+        let found = reader.commands(filter.clone()).await.unwrap();
+        let found: Vec<u64> = found.iter().map(|row| row.number).collect();
+        let fits = |number: &u64| START + days[*number as usize - 1] * DAY >= since;
+        let expected: Vec<u64> = (1..=days.len() as u64).rev().filter(fits).collect();
+        assert_eq!(found, expected, "{since}");
+        let counted = reader.command_stats(filter).await.unwrap();
+        assert_eq!(counted.iter().map(|stats| stats.total).sum::<u64>(), expected.len() as u64);
+    }
+    journal.close().await.unwrap();
+}
+
 #[test]
-fn what_is_often_asked_for_is_found_by_an_index_and_not_sorted() {
+fn what_is_often_asked_for_is_found_by_an_index_and_nothing_is_sorted() {
     let home = Home::new();
     std::fs::create_dir_all(&home.settings.data_dir).unwrap();
     let db = schema::open(&home.database()).unwrap();
-    let plan = |filter: &CommandFilter| {
-        let (condition, values) = command_filter::newest(filter);
+    let plan = |columns: &str, condition: &str, values: &[Box<dyn rusqlite::ToSql>]| {
         let mut statement =
-            db.prepare(&format!("EXPLAIN QUERY PLAN SELECT * FROM command {condition}")).unwrap();
+            db.prepare(&format!("EXPLAIN QUERY PLAN SELECT {columns} FROM command {condition}")).unwrap();
         let values = values.iter().map(|value| &**value);
         let rows = statement
             .query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>("detail"))
@@ -113,32 +137,39 @@ fn what_is_often_asked_for_is_found_by_an_index_and_not_sorted() {
         rows.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
     };
     let all = CommandFilter { limit: 50, ..CommandFilter::default() };
+    let roof = CommandFilter { device: DeviceId::new("roof").ok(), ..all.clone() };
     let word = || Some("x".to_owned());
+    let status = |status| CommandFilter { status: Some(status), ..all.clone() };
+    const DEVICE: &str = "SEARCH command USING INDEX command_device (device=?";
+    const OPEN: &str = "SCAN command USING INDEX command_status";
+    // From the newest end, until there are enough.
+    const WALK: &str = "SCAN command";
+    const SINCE: &str = "SEARCH command USING INTEGER PRIMARY KEY (rowid>?)";
     let cases = [
-        (CommandFilter { device: DeviceId::new("roof").ok(), ..all.clone() }, "command_device"),
+        (all.clone(), WALK),
+        (roof.clone(), DEVICE),
+        (CommandFilter { since: Some(1), until: Some(2), ..roof }, DEVICE),
+        (status(CommandStatus::Pending), OPEN),
+        (status(CommandStatus::Executing), OPEN),
+        (status(CommandStatus::Failed), WALK),
+        (CommandFilter { owner: word(), ..all.clone() }, WALK),
         (
-            CommandFilter {
-                device: DeviceId::new("roof").ok(),
-                since: Some(1),
-                until: Some(2),
-                ..all.clone()
-            },
-            "command_device",
+            CommandFilter { correlation_id: word(), ..all.clone() },
+            "SEARCH command USING INDEX command_correlation",
         ),
-        (CommandFilter { status: Some(CommandStatus::Failed), ..all.clone() }, "command_status"),
-        (CommandFilter { owner: word(), ..all.clone() }, "command_owner"),
-        (CommandFilter { correlation_id: word(), ..all.clone() }, "command_correlation"),
-        (CommandFilter { batch_id: word(), ..all.clone() }, "command_batch_id"),
-        (CommandFilter { since: Some(1), ..all.clone() }, "command_accepted"),
-        (CommandFilter { until: Some(2), ..all.clone() }, "command_accepted"),
-        (
-            CommandFilter { since: Some(1), until: Some(2), source: Some(CommandSource::Api), ..all },
-            "command_accepted",
-        ),
+        (CommandFilter { batch_id: word(), ..all.clone() }, "SEARCH command USING INDEX command_batch_id"),
+        (CommandFilter { since: Some(1), ..all.clone() }, SINCE),
+        (CommandFilter { until: Some(2), ..all.clone() }, WALK),
+        (CommandFilter { since: Some(1), source: Some(CommandSource::Api), owner: word(), ..all }, SINCE),
     ];
-    for (filter, index) in cases {
-        let plan = plan(&filter);
-        assert!(plan.starts_with("SEARCH") && plan.contains(index), "{plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    for (filter, expected) in cases {
+        let (condition, values) = command_filter::newest(&db, &filter).unwrap();
+        let plan = plan("*", &condition, &values);
+        let fits = if expected == WALK { plan == expected } else { plan.starts_with(expected) };
+        assert!(fits && !plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
     }
+    assert_eq!(plan("*", command_table::STANDING, &[Box::new("pending")]), OPEN);
+    let old = plan("number", command_table::OLD, &[Box::new(1), Box::new(2)]);
+    let expected = "SEARCH command USING COVERING INDEX command_old (completed_at<?)";
+    assert!(old.starts_with(expected) && !old.contains("TEMP B-TREE"), "{old}");
 }

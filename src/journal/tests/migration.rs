@@ -1,5 +1,5 @@
 use super::*;
-use crate::journal::{Change, LeaseTerms, Step};
+use crate::journal::{Change, CommandFilter, LeaseTerms, Step};
 
 /// The tables as version 1 made them.
 const VERSION_1: &str = "
@@ -50,7 +50,10 @@ fn version_1(home: &Home) {
             'k', 'b', 1000, 61000, 1500, 1, 3, 1, '[]', 6),
           ('w', 'roof', 'set_reserve', '{"soc":30}', 'low', 'api', 'http:y', 'pending', NULL,
             NULL, NULL, 2000, 62000, NULL, 0, 3, 0,
-            '[{"at":2000,"status":"pending","by":"http:y","reason":""}]', 7);
+            '[{"at":2000,"status":"pending","by":"http:y","reason":""}]', 7),
+          ('gone', 'roof', 'set_reserve', '{}', 'low', 'api', 'http:y', 'completed', 'done', NULL, NULL,
+            1, 2, 3, 0, 3, 1, '[]', 5);
+        DELETE FROM command WHERE id = 'gone';
         INSERT INTO device VALUES('roof', 'modbus.roof', 'online', NULL, NULL, 5, '{
             "unit": "roof/1", "name": "Dach", "type": "solar_inverter", "protocol": "sunspec",
             "role": "producer", "profile": "sunspec", "manufacturer": "Maker", "model": "X",
@@ -88,9 +91,15 @@ async fn a_file_of_version_1_is_taken_over_with_all_that_it_has() {
         CommandRow { lease: Some(LeaseTerms { lasts_ms: 60_000, revert }), ..recovery.waiting[0].clone() };
     journal.commit(vec![Change::Update(leased.clone())]).await.unwrap();
     assert_eq!(reader.commands_changed_after(7, 9).await.unwrap(), [(8, leased.clone())]);
+    let new = journal.insert_command(command("new")).await.unwrap();
+    assert_eq!(new.number, 4, "that of the one that is gone is not used again");
+    let since = |since| CommandFilter { since: Some(since), limit: 9, ..CommandFilter::default() };
+    for (time, expected) in [(1000, 3), (1001, 2), (2001, 1), (START + 1, 0)] {
+        assert_eq!(reader.commands(since(time)).await.unwrap().len(), expected, "{time}");
+    }
     journal.close().await.unwrap();
     let (journal, recovery) = home.open();
-    assert_eq!(recovery.waiting, [leased]);
+    assert_eq!(recovery.waiting, [leased, new]);
     journal.close().await.unwrap();
 }
 
