@@ -180,7 +180,7 @@ fn measure(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(20).measurement_time(Duration::from_secs(4));
+    config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(400)).measurement_time(Duration::from_secs(4));
     targets = measure
 }
 criterion_main!(benches);

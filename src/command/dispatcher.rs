@@ -187,7 +187,7 @@ impl Dispatcher {
 
     fn until_change(&self) -> Duration {
         let now = self.shared.clock.now();
-        let at = self.engine.next_change(now).unwrap_or(now.mono_ms + LOOK_AGAIN_MS);
+        let at = self.engine.next_change().unwrap_or(now.mono_ms + LOOK_AGAIN_MS);
         let change = Duration::from_millis(at.saturating_sub(now.mono_ms).clamp(1, LOOK_AGAIN_MS));
         let retry = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
         retry.map_or(change, |retry| retry.min(change))

@@ -17,7 +17,8 @@ impl Engine {
             return self.out.push(Action::Cancelled(to, None));
         };
         let (row, number) = (entry.row.clone(), entry.row.number);
-        let waits = entry.phase == Phase::Waiting && entry.purpose == Purpose::Execute;
+        let reverts = row.reverts.is_some();
+        let waits = entry.phase == Phase::Waiting && (reverts || entry.purpose == Purpose::Execute);
         // A device that is no longer configured will never confirm: then a person may end it.
         if row.reverts.is_some() && self.devices.contains_key(&row.device) {
             let message = "it gives a setpoint back that was held; send the device another command instead";
@@ -29,7 +30,7 @@ impl Engine {
             let setpoints = self.ledger.not_given_back(&row.id);
             self.queue.change(number, |entry| entry.phase = Phase::Committing);
             let changes = vec![Change::Update((*ended).clone())];
-            return self.commit(Pending::Cancel { to, row: ended }, changes, setpoints, Vec::new(), false);
+            return self.commit(Pending::Cancel { to, row: ended }, changes, setpoints, Vec::new(), reverts);
         }
         self.queue.change(number, |entry| entry.cancelled_by = Some(by.to_owned()));
         self.out.push(Action::Cancelled(to, Some(Ok(Cancelled::TooLate(row)))));

@@ -75,7 +75,7 @@ impl Engine {
             device = %setpoint.0, setpoint = setpoint.1, owner = lease.owner, reason,
             "a setpoint is given back"
         );
-        self.ledger.revert(setpoint, &row.id, reason);
+        self.ledger.revert(setpoint, &row.id, reason, now.mono_ms);
         self.unkept.insert(setpoint.clone(), now.mono_ms + DISK_WAIT_MS);
         let changes = vec![Change::Insert(row.clone())];
         let entry = Box::new(waiting_entry(Arc::new(row), now));

@@ -120,6 +120,13 @@ impl Scope {
     }
 }
 
+/// A setpoint is written without a command of its own.
+struct Upkeep {
+    setpoint: Setpoint,
+    /// It is given back before that is on disk.
+    gives_back: bool,
+}
+
 pub(super) struct Engine {
     settings: Settings,
     boot: Arc<str>,
@@ -134,10 +141,12 @@ pub(super) struct Engine {
     /// Units whose next command is being accepted and made `executing` in one.
     starting: HashSet<UnitId>,
     /// Units on which a setpoint is being written again.
-    upkeep: HashMap<UnitId, Setpoint>,
+    upkeep: HashMap<UnitId, Upkeep>,
     watches: BTreeMap<u64, Watch>,
     /// Wall time ahead of monotonic time as it was looked at last, ms.
     clock: i64,
+    /// When everything was looked at last, monotonic ms.
+    looked: u64,
     /// Setpoints whose revert is not on disk yet, and when they are given back without waiting for it.
     unkept: HashMap<Setpoint, u64>,
     /// Adapters that take nothing new, and why.
@@ -184,10 +193,15 @@ impl Engine {
     }
 
     /// When something changes by time alone, monotonic ms.
-    pub fn next_change(&self, now: Moment) -> Option<u64> {
-        let unkept = self.unkept.values().copied().filter(|at| *at > now.mono_ms).min();
-        let ledger = self.ledger.next_change(now.mono_ms);
-        [self.queue.next_change(), ledger, self.next_watch(), unkept].into_iter().flatten().min()
+    pub fn next_change(&self) -> Option<u64> {
+        let times = [self.queue.next_change(), self.next_write(), self.next_watch()];
+        times.into_iter().flatten().min()
+    }
+
+    /// The next end of a lease or write of a setpoint after the last look.
+    fn next_write(&self) -> Option<u64> {
+        let unkept = self.unkept.values().copied().filter(|at| *at > self.looked);
+        unkept.chain(self.ledger.next_change(self.looked)).min()
     }
 
     /// Devices came, went or changed.
@@ -225,8 +239,13 @@ impl Engine {
     /// Time passed, or something happened that may have changed what is due.
     pub fn time(&mut self, now: Moment) {
         self.look_at_clock(now);
+        let due = self.queue.advance(now.mono_ms);
+        if !due.is_empty() || self.next_write().is_some_and(|at| at <= now.mono_ms) {
+            self.out.push(Action::Wake);
+        }
+        self.looked = now.mono_ms;
         // The newest first: it makes the others pointless at once.
-        for number in self.queue.advance(now.mono_ms).into_iter().rev() {
+        for number in due.into_iter().rev() {
             self.came_due(number, now);
         }
         for number in self.queue.overdue(now.mono_ms) {
@@ -244,6 +263,7 @@ impl Engine {
             return;
         }
         self.clock = clock;
+        self.ledger.clock_was_set(now.wall_ms);
         let by_wall = self.queue.all().filter(|entry| entry.by_wall && entry.phase == Phase::Waiting);
         let times: Vec<_> = by_wall
             .map(|entry| {

@@ -61,7 +61,7 @@ impl Engine {
         match what {
             What::Command(number) => self.not_started(number, true, now.mono_ms, now),
             What::Upkeep(setpoint) => {
-                self.upkeep.retain(|_, held| *held != setpoint);
+                self.upkeep.retain(|_, held| held.setpoint != setpoint);
                 self.out.push(Action::Wake);
             }
         }
@@ -95,9 +95,10 @@ impl Engine {
             outcome => outcome,
         };
         let left = Duration::from_millis(deadline.saturating_sub(now.mono_ms));
+        let registers = self.count_wear(&row, &outcome, now);
         if let WriteOutcome::NotApplied { reason, sent } = &outcome {
             if let Some(by) = cancelled_by {
-                return self.end(state::cancel(&row, &by, now), &[]);
+                return self.end(state::cancel(&row, &by, now), &registers);
             }
             let online = self.devices.get(&row.device).is_some_and(|device| device.online);
             if !sent && !online {
@@ -105,7 +106,6 @@ impl Engine {
             }
         }
         let reached = Reached::by(&outcome);
-        let registers = self.count_wear(&row, &outcome, now);
         // What was asked for is another thing once the device's own view of it is kept.
         let step = state::resolved(&row).unwrap_or_else(|| step_of(&row));
         match state::settle(&row, outcome, idempotent, left, now) {
@@ -171,10 +171,11 @@ impl Engine {
             return self.ledger.reverted(setpoint, &row.id);
         }
         let persistent = self.spec(row).is_some_and(|spec| spec.persistent);
+        let relative = self.spec(row).is_some_and(|spec| spec.relative);
         // What was in flight at a crash holds from its proof on.
-        let started = if started == 0 { now.mono_ms } else { started };
+        let (began, started) = (started, if started == 0 { now.mono_ms } else { started });
         let over = self.queue.get(row.number).is_some_and(|entry| entry.other_boot);
-        let write = Write { step, proven, started, volatile: !persistent };
+        let write = Write { step, proven, began, started, relative, volatile: !persistent };
         let applied = self.ledger.applied(setpoint, row, write, now);
         if over {
             self.ledger.end(setpoint, now.mono_ms);
@@ -185,6 +186,9 @@ impl Engine {
                 "a lease was lost"
             );
             self.out.push(Action::Notice(Notice::LeaseLost(lost.into())));
+        }
+        if applied.pointless.is_some() {
+            self.unkept.remove(setpoint);
         }
         // What is not waiting finds out when it would be taken.
         let revert = applied.pointless.and_then(|id| self.queue.by_id(&id));
@@ -206,11 +210,14 @@ impl Engine {
     }
 
     fn settled_upkeep(&mut self, setpoint: &Setpoint, outcome: Option<WriteOutcome>, now: Moment) {
-        self.upkeep.retain(|_, held| held != setpoint);
+        let gave_back = self.upkeep.values().any(|held| held.setpoint == *setpoint && held.gives_back);
+        self.upkeep.retain(|_, held| held.setpoint != *setpoint);
         let again = now.mono_ms + UPKEEP_AGAIN_MS;
-        if let Some(at) = self.unkept.get_mut(setpoint) {
-            let done = matches!(outcome, Some(WriteOutcome::Done { .. }));
-            *at = if done { u64::MAX } else { again };
+        if gave_back {
+            if let Some(at) = self.unkept.get_mut(setpoint) {
+                let done = matches!(outcome, Some(WriteOutcome::Done { .. }));
+                *at = if done { u64::MAX } else { again };
+            }
             return;
         }
         match outcome {

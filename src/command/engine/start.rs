@@ -77,6 +77,7 @@ impl Engine {
             upkeep: HashMap::new(),
             watches: std::collections::BTreeMap::new(),
             clock: now.wall_ms.saturating_sub(i64::try_from(now.mono_ms).unwrap_or(i64::MAX)),
+            looked: now.mono_ms,
             unkept: HashMap::new(),
             closed: None,
             batches: HashMap::new(),

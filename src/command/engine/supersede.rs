@@ -52,7 +52,8 @@ impl Engine {
         }
         let newer = self.queue.of_device(&row.device).find(|entry| {
             entry.phase != Phase::Committing
-                && (entry.phase != Phase::Waiting || is_ahead(entry, now))
+                && (entry.phase != Phase::Waiting
+                    || is_ahead(entry, now) && self.may_start(entry, now).is_ok())
                 && entry.row.priority >= row.priority
                 && Age::of(&entry.row).is_newer_than(&age)
                 && self.competes(&entry.row, &setpoint)

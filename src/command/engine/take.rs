@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use adapter_api::{Asked, CommandSpec, DeviceId, Moment, Purpose, UnitId, Wear};
 
-use super::{Action, Engine, Pending, Taken, Token, What};
+use super::{Action, Engine, Pending, Taken, Token, Upkeep, What};
 use crate::{
     command::{
         Notice, Refusal,
@@ -78,7 +78,7 @@ impl Engine {
         (!needed).then(|| latest().unwrap_or_default())
     }
 
-    fn may_start(&self, entry: &Entry, now: Moment) -> Result<(), Refusal> {
+    pub(super) fn may_start(&self, entry: &Entry, now: Moment) -> Result<(), Refusal> {
         let row = &entry.row;
         if entry.purpose == Purpose::ReadBack || row.reverts.is_some() {
             return Ok(());
@@ -103,7 +103,10 @@ impl Engine {
         };
         self.queue.change(number, |entry| {
             (entry.row, entry.phase, entry.purpose) = (row.clone(), Phase::Flying(unit), purpose);
-            (entry.started, entry.marked) = (now.mono_ms, false);
+            if purpose == Purpose::Execute {
+                entry.started = now.mono_ms;
+            }
+            entry.marked = false;
             entry.other_boot &= purpose == Purpose::ReadBack;
         });
         if marked || purpose != Purpose::Execute {
@@ -188,7 +191,8 @@ impl Engine {
             })
             .next()?;
         let lease = self.ledger.lease(&setpoint)?;
-        let (step, purpose, timer) = if self.unkept.contains_key(&setpoint) {
+        let gives_back = self.unkept.contains_key(&setpoint);
+        let (step, purpose, timer) = if gives_back {
             (&lease.revert, Purpose::Execute, None)
         } else {
             let purpose = if lease.set_again { Purpose::Execute } else { Purpose::Renew };
@@ -210,7 +214,7 @@ impl Engine {
             wear: Wear::None,
             relative: false,
         };
-        self.upkeep.insert(unit, setpoint.clone());
+        self.upkeep.insert(unit, Upkeep { setpoint: setpoint.clone(), gives_back });
         Some(Taken { what: What::Upkeep(setpoint), asked })
     }
 

@@ -57,8 +57,7 @@ impl Engine {
         let mut over = Vec::new();
         for (setpoint, lease) in self.ledger.held() {
             let Some(until) = until_soc(lease) else { continue };
-            let fresh =
-                latest(&setpoint.0).filter(|stored| stored.reading.measured_at.wall_ms >= lease.since);
+            let fresh = latest(&setpoint.0).filter(|stored| stored.reading.measured_at.mono_ms >= lease.from);
             let level = fresh.and_then(|stored| point(&stored, "batteryLevel"));
             over.extend(
                 level.and_then(|level| until.reached(level)).map(|reason| (setpoint.clone(), reason)),

@@ -25,11 +25,21 @@ const DROPS_MENDED: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Account {
     pub held: Option<Lease>,
-    /// Id of the command that gives it back, and why.
-    pub reverting: Option<(String, String)>,
+    pub reverting: Option<Reverting>,
     pub latest: Option<Latest>,
     pub writers: VecDeque<Writer>,
     pub refusals: VecDeque<Refused>,
+}
+
+/// A setpoint is being given back.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reverting {
+    /// Id of the command that does it.
+    pub id: String,
+    /// In words.
+    pub reason: String,
+    /// Since when, monotonic ms: what was given to its adapter before does not end it.
+    pub decided: u64,
 }
 
 /// What a command that may have reached the device changed.
@@ -94,24 +104,27 @@ impl Ledger {
     pub fn applied(&mut self, setpoint: &Setpoint, row: &CommandRow, write: Write, now: Moment) -> Applied {
         let account = self.account(setpoint);
         let latest = Latest { age: Age::of(row), priority: row.priority, id: row.id.clone() };
-        if account.latest.as_ref().is_none_or(|known| latest.age.is_newer_than(&known.age)) {
+        if !write.relative && account.latest.as_ref().is_none_or(|known| latest.age.is_newer_than(&known.age))
+        {
             account.latest = Some(latest);
         }
-        let gives_back = account.held.as_ref().is_some_and(|held| held.revert == write.step);
-        // Without a lease of its own, and without proof, it releases nobody and replaces no revert.
-        if row.lease.is_none() && !write.proven && (account.reverting.is_some() || gives_back) {
+        // Known from before a crash: its time goes on, or is over.
+        if row.lease.is_some() && account.held.as_ref().is_some_and(|held| held.id == row.id) {
             return Applied::default();
         }
-        let pointless = account.reverting.take().map(|(id, _)| id);
+        let gives_back = account.held.as_ref().is_some_and(|held| held.revert == write.step);
+        // Without a lease of its own it releases nobody and replaces no revert, unless it is proven and
+        // was given to its adapter after that was decided.
+        let decided = account.reverting.as_ref().is_some_and(|reverting| reverting.decided >= write.began);
+        let unproven = !write.proven && (account.reverting.is_some() || gives_back);
+        if row.lease.is_none() && (unproven || decided) {
+            return Applied::default();
+        }
+        let pointless = account.reverting.take().map(|reverting| reverting.id);
         let before = account.held.take();
         // A lease that is being given back is nobody's.
         let holder = before.filter(|_| pointless.is_none());
         let (terms, ends) = match (&row.lease, &holder) {
-            // Known from before a restart: its time goes on.
-            (Some(_), Some(held)) if held.id == row.id => {
-                account.held = holder;
-                return Applied { lost: None, pointless };
-            }
             (Some(LeaseTerms { lasts_ms, revert }), _) => {
                 (Some(revert.clone()), write.started.saturating_add(*lasts_ms))
             }
@@ -132,6 +145,7 @@ impl Ledger {
             step: write.step,
             revert,
             since: now.wall_ms,
+            from: now.mono_ms,
             ends,
             reply: row.reply.clone(),
             dropped: 0,
@@ -170,12 +184,13 @@ impl Ledger {
     pub fn reverting(&self) -> impl Iterator<Item = (&Setpoint, &str)> {
         self.accounts
             .iter()
-            .filter_map(|(setpoint, account)| Some((setpoint, account.reverting.as_ref()?.0.as_str())))
+            .filter_map(|(setpoint, account)| Some((setpoint, account.reverting.as_ref()?.id.as_str())))
     }
 
     /// The setpoint is given back from now on by the command with this id.
-    pub fn revert(&mut self, setpoint: &Setpoint, id: &str, reason: &str) {
-        self.account(setpoint).reverting = Some((id.to_owned(), reason.to_owned()));
+    pub fn revert(&mut self, setpoint: &Setpoint, id: &str, reason: &str, now: u64) {
+        let reverting = Reverting { id: id.to_owned(), reason: reason.to_owned(), decided: now };
+        self.account(setpoint).reverting = Some(reverting);
     }
 
     /// The command that was to give it back is not there.
@@ -186,7 +201,7 @@ impl Ledger {
     /// It was given back by the command with this id.
     pub fn reverted(&mut self, setpoint: &Setpoint, id: &str) {
         let account = self.account(setpoint);
-        if account.reverting.as_ref().is_some_and(|(reverting, _)| reverting == id) {
+        if account.reverting.as_ref().is_some_and(|reverting| reverting.id == id) {
             (account.held, account.reverting) = (None, None);
         }
     }
@@ -235,11 +250,19 @@ impl Ledger {
         self.accounts.get_mut(setpoint)?.held.as_mut()
     }
 
-    /// When something changes by time alone, monotonic ms. What is due already waits for an adapter
-    /// or for a command.
-    pub fn next_change(&self, now: u64) -> Option<u64> {
+    /// The next end or write, monotonic ms, after the time that was looked at last: what was due then
+    /// waits for an adapter or for a command.
+    pub fn next_change(&self, looked: u64) -> Option<u64> {
         let times = self.held().flat_map(|(_, lease)| [Some(lease.ends), lease.rewrite_at]);
-        times.flatten().filter(|at| *at > now).min()
+        times.flatten().filter(|at| *at > looked).min()
+    }
+
+    /// The wall clock was set: nothing that was done is in the future.
+    pub fn clock_was_set(&mut self, wall: i64) {
+        for latest in self.accounts.values_mut().filter_map(|account| account.latest.as_mut()) {
+            latest.age.scheduled = latest.age.scheduled.map(|at| at.min(wall));
+            latest.age.accepted = latest.age.accepted.min(wall);
+        }
     }
 
     /// As doors show it.
@@ -256,7 +279,7 @@ impl Ledger {
                 since: lease.since,
                 until: wall(lease.ends, now),
                 revert: lease.revert.clone(),
-                reverting: account.reverting.as_ref().map(|(_, reason)| reason.clone()),
+                reverting: account.reverting.as_ref().map(|reverting| reverting.reason.clone()),
                 dropped: lease.dropped,
             }),
             writers: account.writers.iter().cloned().collect(),

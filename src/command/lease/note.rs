@@ -6,7 +6,7 @@
 //! | key | meaning |
 //! | --- | --- |
 //! | `boot` | the kernel's id of the boot whose monotonic clock `mono_end` is on |
-//! | `held` | `{owner, source, priority, id, step, revert, since, mono_end, dropped, set_again, volatile, reply?}`; none when free. `step` and `revert` are `{command, parameters}`, `reply` is `{topic, correlation?: bytes as numbers}` |
+//! | `held` | `{owner, source, priority, id, step, revert, since, mono_since, mono_end, dropped, set_again, volatile, reply?}`; none when free. `step` and `revert` are `{command, parameters}`, `reply` is `{topic, correlation?: bytes as numbers}` |
 //! | `reverting` | `{id, reason}` while the command with that id gives it back |
 //! | `latest` | `{scheduled?, accepted, number, priority, id}` of the newest command that may have reached the device |
 //! | `writers` | `[{at, owner, id, command, parameters, outcome}]`, the last five |
@@ -18,7 +18,7 @@ use adapter_api::{DeviceId, Moment, Parameters};
 use serde_json::{Value as Json, json};
 
 use super::{
-    ledger::{Account, Ledger},
+    ledger::{Account, Ledger, Reverting},
     terms::{Age, Latest, Lease, Setpoint},
     view::{Refused, Writer},
 };
@@ -46,6 +46,7 @@ impl Ledger {
                 None => tracing::warn!(key, "a kept lease makes no sense and is left out"),
             }
         }
+        ledger.clock_was_set(now.wall_ms);
         (ledger, rebooted)
     }
 
@@ -56,7 +57,7 @@ impl Ledger {
             json!({
                 "boot": boot,
                 "held": account.held.as_ref().map(lease),
-                "reverting": account.reverting.as_ref().map(|(id, reason)| json!({"id": id, "reason": reason})),
+                "reverting": account.reverting.as_ref().map(reverting),
                 "latest": account.latest.as_ref().map(latest),
                 "writers": account.writers.iter().map(writer).collect::<Vec<_>>(),
                 "refusals": account.refusals.iter().map(refused).collect::<Vec<_>>(),
@@ -85,12 +86,21 @@ fn one(key: &str, value: &[u8], boot: &str, now: Moment) -> Option<(Setpoint, Ac
     let reverting = &json["reverting"];
     let account = Account {
         held,
-        reverting: text(reverting, "id").zip(text(reverting, "reason")),
+        // Whatever was in flight before this start does not end it.
+        reverting: text(reverting, "id").zip(text(reverting, "reason")).map(|(id, reason)| Reverting {
+            id,
+            reason,
+            decided: now.mono_ms,
+        }),
         latest: to_latest(&json["latest"]),
         writers: list("writers").iter().filter_map(to_writer).collect(),
         refusals: list("refusals").iter().filter_map(to_refused).collect(),
     };
     Some(((DeviceId::new(device).ok()?, group.to_owned()), account, same_boot))
+}
+
+fn reverting(reverting: &Reverting) -> Json {
+    json!({"id": reverting.id, "reason": reverting.reason})
 }
 
 fn latest(latest: &Latest) -> Json {
@@ -122,6 +132,7 @@ fn lease(lease: &Lease) -> Json {
         "step": step(&lease.step),
         "revert": step(&lease.revert),
         "since": lease.since,
+        "mono_since": lease.from,
         "mono_end": lease.ends,
         "dropped": lease.dropped,
         "set_again": lease.set_again,
@@ -144,6 +155,7 @@ fn to_lease(json: &Json, now: Moment) -> Option<Lease> {
         step: to_step(&json["step"])?,
         revert: to_step(&json["revert"])?,
         since: json["since"].as_i64()?,
+        from: json["mono_since"].as_u64()?,
         ends: json["mono_end"].as_u64()?,
         reply: text(reply, "topic").map(|topic| Reply { topic, correlation: bytes(&reply["correlation"]) }),
         dropped: u32::try_from(json["dropped"].as_u64()?).ok()?,

@@ -32,6 +32,8 @@ pub(in crate::command) struct Lease {
     pub revert: Step,
     /// Since when, wall ms.
     pub since: i64,
+    /// Since when, monotonic ms.
+    pub from: u64,
     /// Until when, monotonic ms of this boot.
     pub ends: u64,
     /// Where the holder wants its answers.
@@ -86,8 +88,13 @@ pub(in crate::command) struct Write {
     pub step: Step,
     /// Is it certain?
     pub proven: bool,
-    /// When it was given to its adapter, monotonic ms.
+    /// When it was given to its adapter first, monotonic ms; 0 when that was before a start of the
+    /// gateway.
+    pub began: u64,
+    /// From when on its lease counts, monotonic ms.
     pub started: u64,
+    /// Did it depend on what the device showed (`toggle`)? Then it is nobody's newer command.
+    pub relative: bool,
     /// May it be written again without wear?
     pub volatile: bool,
 }

@@ -485,3 +485,48 @@ fn a_full_disk_does_not_keep_a_setpoint_from_being_given_back() {
     assert!(bench.view().holder.is_none());
     assert_eq!(bench.results.last().unwrap().outcome, Some(Outcome::Done));
 }
+
+#[test]
+fn a_command_that_flew_before_the_revert_was_decided_does_not_end_it() {
+    let mut bench = Bench::new();
+    let held = Some(LeaseRequest { lasts: std::time::Duration::from_secs(60), revert: None });
+    bench.accept(Request { lease: held, ..limit("a", 1000.0) });
+    bench.work();
+    // The holder's own command without a lease falls out of an adapter that panics.
+    bench.accept(limit("b", 2000.0));
+    let taken = bench.taken();
+    bench.online(false);
+    bench.engine.settled(taken.what, None, bench.now);
+    bench.pass(60_001);
+    bench.online(true);
+    let in_doubt = bench.taken();
+    assert_eq!(in_doubt.asked.purpose, Purpose::ReadBack);
+    bench.settle(in_doubt, done());
+    assert_eq!(bench.work().asked.parameters.bool("enabled"), Some(false), "it is given back all the same");
+}
+
+#[test]
+fn an_ended_lease_does_not_begin_anew_when_its_command_is_read_back_after_a_crash() {
+    let mut bench = Bench::new();
+    bench.accept(mode("a", "mqtt:a", "charge", 60));
+    bench.work();
+    bench.now.wall_ms += 61_000;
+    bench.now.mono_ms += 61_000;
+    bench.restart(None);
+    let in_doubt = bench.taken();
+    bench.settle(in_doubt, done());
+    assert_eq!(bench.holder(), None);
+    assert_eq!(bench.work().asked.parameters.word("mode"), Some("auto"));
+    assert!(bench.view().holder.is_none());
+}
+
+#[test]
+fn what_is_due_wakes_adapters_although_another_turn_came_first() {
+    let mut bench = Bench::new();
+    bench.hold("a", "mqtt:a", 600);
+    bench.engine.actions();
+    bench.now.mono_ms += 60_000;
+    // Not the timer: somebody asks for something that is refused.
+    bench.engine.admit(mode("b", "mqtt:b", "hold", 1), bench.devices.get(1), Vec::new, 999, bench.now);
+    assert!(bench.engine.actions().iter().any(|action| matches!(action, Action::Wake)));
+}

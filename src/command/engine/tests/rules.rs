@@ -347,3 +347,31 @@ fn ten_thousand_commands_for_one_second_are_settled_at_once() {
     bench.pass(60_000);
     assert_eq!(bench.results.len(), 9_999);
 }
+
+#[test]
+fn a_clock_that_goes_back_supersedes_nobody() {
+    let mut bench = Bench::new();
+    let at = Some(bench.now.wall_ms + 60_000);
+    bench.accept(Request { scheduled_at: at, ..limit("schedule", 1.0) });
+    bench.pass(60_000);
+    bench.work();
+    bench.now.wall_ms -= 1_200_000;
+    bench.pass(10);
+    bench.pass(1_000);
+    bench.accept(limit("now", 2.0));
+    assert_eq!(bench.work().asked.parameters.number("power"), Some(2.0));
+    assert_eq!(bench.result("now").outcome, Some(Outcome::Done));
+}
+
+#[test]
+fn a_toggle_between_retries_of_another_supersedes_it_not() {
+    let mut bench = Bench::new();
+    bench.accept(request("on", "plug", "turn_on", Parameters::default()));
+    let on = bench.taken();
+    bench.settle(on, not_applied(false));
+    bench.accept(request("t", "plug", "toggle", Parameters::default()));
+    bench.work();
+    bench.pass(2_000);
+    assert_eq!(&*bench.work().asked.command, "turn_on");
+    assert_eq!(bench.result("on").outcome, Some(Outcome::Done));
+}
