@@ -7,6 +7,7 @@
 
 mod admit;
 mod cancel;
+mod clock;
 mod commit;
 mod lease;
 mod settle;
@@ -25,7 +26,7 @@ use std::{
 use adapter_api::{Asked, CommandSpec, DeviceId, DeviceInfo, Moment, Problem, Purpose, UnitId, WriteOutcome};
 
 pub use self::start::Known;
-use self::{admit::waiting_entry, commit::Pending, watch::Watch};
+use self::{commit::Pending, watch::Watch};
 use super::{
     Accepted, Cancelled, LeaseView, Notice, Refusal, RefusalCode, Settings, admission,
     lease::{Ledger, Setpoint},
@@ -43,9 +44,6 @@ const QUEUED: usize = 20_000;
 const DOUBT_WAIT_MS: u64 = 300_000;
 /// Pause before a command whose `executing` could not be made durable is taken again.
 const TAKE_AGAIN_MS: u64 = 1_000;
-
-/// A clock that moves by less is only being trimmed.
-const CLOCK_SET_MS: u64 = 2_000;
 
 /// Names a question of the dispatcher, which gets one answer.
 pub(super) type Token = u64;
@@ -253,32 +251,6 @@ impl Engine {
         }
         self.look_at_watches(now);
         self.look_at_leases(now);
-    }
-
-    /// The wall clock was set: what was asked for at a time, and what waited over a restart, goes by
-    /// what it says now.
-    fn look_at_clock(&mut self, now: Moment) {
-        let clock = now.wall_ms.saturating_sub(i64::try_from(now.mono_ms).unwrap_or(i64::MAX));
-        if clock.abs_diff(self.clock) < CLOCK_SET_MS {
-            return;
-        }
-        self.clock = clock;
-        self.ledger.clock_was_set(now.wall_ms);
-        let by_wall = self.queue.all().filter(|entry| entry.by_wall && entry.phase == Phase::Waiting);
-        let times: Vec<_> = by_wall
-            .map(|entry| {
-                let fresh = waiting_entry(entry.row.clone(), now);
-                (entry.row.number, fresh.due, fresh.deadline)
-            })
-            .collect();
-        for (number, due, deadline) in times {
-            self.queue.change(number, |entry| {
-                entry.deadline = deadline;
-                if entry.row.attempts == 0 && entry.purpose == Purpose::Execute {
-                    entry.due = due;
-                }
-            });
-        }
     }
 
     fn overdue(&mut self, number: u64, now: Moment) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use adapter_api::{Moment, Outcome, Priority};
 
 use super::{
-    terms::{Age, Latest, Lease, Setpoint, Write, held_by, lost, rewrite_at, wall},
+    terms::{Age, Latest, Lease, Reverting, Setpoint, Write, held_by, lost, rewrite_at, wall},
     view::{Holder, LeaseLost, LeaseView, Refused, Writer},
 };
 use crate::{
@@ -29,17 +29,6 @@ pub(super) struct Account {
     pub latest: Option<Latest>,
     pub writers: VecDeque<Writer>,
     pub refusals: VecDeque<Refused>,
-}
-
-/// A setpoint is being given back.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Reverting {
-    /// Id of the command that does it.
-    pub id: String,
-    /// In words.
-    pub reason: String,
-    /// Since when, monotonic ms: what was given to its adapter before does not end it.
-    pub decided: u64,
 }
 
 /// What a command that may have reached the device changed.

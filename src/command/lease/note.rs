@@ -18,8 +18,8 @@ use adapter_api::{DeviceId, Moment, Parameters};
 use serde_json::{Value as Json, json};
 
 use super::{
-    ledger::{Account, Ledger, Reverting},
-    terms::{Age, Latest, Lease, Setpoint},
+    ledger::{Account, Ledger},
+    terms::{Age, Latest, Lease, Reverting, Setpoint},
     view::{Refused, Writer},
 };
 use crate::{

@@ -81,6 +81,17 @@ pub(in crate::command) struct Latest {
     pub id: String,
 }
 
+/// A setpoint is being given back.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reverting {
+    /// Id of the command that does it.
+    pub id: String,
+    /// In words.
+    pub reason: String,
+    /// Since when, monotonic ms: what was given to its adapter before does not end it.
+    pub decided: u64,
+}
+
 /// How a command may have reached the device.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::command) struct Write {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{parameters_json, time_text, told::without_nulls};
+use super::{parameters_json, time_text, without_nulls};
 use crate::{
     command::{Holder, LeaseLost, LeaseView, Refused, Writer},
     journal::{LeaseTerms, Step},

@@ -85,3 +85,13 @@ pub fn time_ms(text: &str) -> Option<i64> {
         Err(_) => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
     }
 }
+
+/// Keys without a value are left out.
+fn without_nulls(json: Json) -> Json {
+    match json {
+        Json::Object(object) => {
+            Json::Object(object.into_iter().filter(|(_, value)| !value.is_null()).collect())
+        }
+        other => other,
+    }
+}

@@ -3,7 +3,7 @@
 use adapter_api::{CommandStatus, Outcome};
 use serde_json::{Value as Json, json};
 
-use super::{lease::terms, parameters_json, time_text};
+use super::{lease::terms, parameters_json, time_text, without_nulls};
 use crate::{
     command::{Cancelled, Refusal, RefusalCode, Request},
     journal::{BatchRow, CommandRow},
@@ -114,13 +114,4 @@ pub fn refusal(refusal: &Refusal, request: Option<&Request>) -> Json {
 /// A refusal to cancel the command with this id.
 pub fn cancel_refusal(refused: &Refusal, id: &str) -> Json {
     json!({"id": id, "cancel": "refused", "error": {"code": refused.code.as_str(), "message": refused.message}})
-}
-
-pub(super) fn without_nulls(json: Json) -> Json {
-    match json {
-        Json::Object(object) => {
-            Json::Object(object.into_iter().filter(|(_, value)| !value.is_null()).collect())
-        }
-        other => other,
-    }
 }
