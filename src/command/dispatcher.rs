@@ -98,7 +98,7 @@ impl Dispatcher {
         let shared = Arc::new(Shared {
             messages: sender,
             notices: broadcast::Sender::new(NOTICES),
-            wake: watch::Sender::new(0),
+            wake: watch::Sender::default(),
             urgent: watch::Sender::default(),
             leases: watch::Sender::default(),
             journal,
@@ -153,7 +153,7 @@ impl Dispatcher {
                 }
                 Turn::Time => {
                     self.engine.time(self.shared.clock.now());
-                    self.wake();
+                    self.wake(None);
                 }
             }
             if self.retry_at.is_some_and(|at| at <= Instant::now()) {
@@ -193,8 +193,8 @@ impl Dispatcher {
         retry.map_or(change, |retry| retry.min(change))
     }
 
-    fn wake(&self) {
-        self.shared.wake.send_modify(|turn| *turn += 1);
+    fn wake(&self, adapter: Option<String>) {
+        self.shared.wake.send_modify(|turns| turns.turn(adapter));
     }
 
     fn look_at_devices(&mut self) {
@@ -224,11 +224,15 @@ impl Dispatcher {
             self.shared.leases.send_replace(Arc::new(leases));
         }
         let urgent = self.engine.urgent_units();
-        self.shared.urgent.send_if_modified(|units| {
+        let changed = self.shared.urgent.send_if_modified(|units| {
             let changed = *units != urgent;
             *units = urgent;
             changed
         });
+        if changed {
+            // Whoever waits for a backoff to end looks again.
+            self.wake(None);
+        }
         if !self.closing.is_empty() && self.engine.is_given_back() {
             for reply in self.closing.drain(..) {
                 let _ = reply.send(());

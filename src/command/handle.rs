@@ -9,6 +9,7 @@ use super::{
     Accepted, Batch, BatchAnswer, Cancelled, LeaseView, Notice, Port, Refusal, RefusalCode, Request,
     engine::Scope,
     messages::{Admission, Message, keys},
+    port::Turns,
     wear::WearLimits,
 };
 use crate::{
@@ -41,7 +42,7 @@ pub struct Commands {
 pub(super) struct Shared {
     pub messages: mpsc::Sender<Message>,
     pub notices: broadcast::Sender<Notice>,
-    pub wake: watch::Sender<u64>,
+    pub wake: watch::Sender<Turns>,
     /// Units with a setpoint to give back.
     pub urgent: watch::Sender<HashSet<UnitId>>,
     pub leases: watch::Sender<Arc<Vec<LeaseView>>>,

@@ -1,25 +1,49 @@
 //! Where one adapter pulls its commands. They are durably `executing` when they come.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use adapter_api::{BoxFuture, CommandPort, Job, UnitId};
 use tokio::sync::{oneshot, watch};
 
 use super::{handle::Shared, messages::Message};
 
+/// How often there may have been something to do: for all adapters, and for single ones. With
+/// hundreds of connections, most of what happens is nothing for most of them.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    all: u64,
+    adapters: HashMap<String, u64>,
+}
+
+impl Turns {
+    pub fn turn(&mut self, adapter: Option<String>) {
+        match adapter {
+            Some(adapter) => *self.adapters.entry(adapter).or_default() += 1,
+            None => self.all += 1,
+        }
+    }
+
+    fn of(&self, adapter: &str) -> (u64, u64) {
+        (self.all, self.adapters.get(adapter).copied().unwrap_or_default())
+    }
+}
+
 /// One adapter's port.
 pub struct Port {
     adapter: String,
     shared: Arc<Shared>,
-    wake: watch::Receiver<u64>,
+    wake: watch::Receiver<Turns>,
+    seen: (u64, u64),
+    /// There may be more, whatever was seen.
+    again: bool,
 }
 
 impl Port {
     pub(super) fn new(adapter: &str, shared: Arc<Shared>) -> Self {
-        let mut wake = shared.wake.subscribe();
+        let wake = shared.wake.subscribe();
+        let seen = wake.borrow().of(adapter);
         // Commands may have waited before this port existed.
-        wake.mark_changed();
-        Self { adapter: adapter.to_owned(), shared, wake }
+        Self { adapter: adapter.to_owned(), shared, wake, seen, again: true }
     }
 
     async fn next(&mut self) -> Option<Job> {
@@ -30,7 +54,7 @@ impl Port {
         messages.send(Message::Take { adapter: self.adapter.clone(), place, reply }).await.ok()?;
         let hands = answer.await.ok()??;
         // Another one may be due as well.
-        self.wake.mark_changed();
+        self.again = true;
         Some(Job::new(hands.asked.clone(), hands))
     }
 }
@@ -38,8 +62,15 @@ impl Port {
 impl CommandPort for Port {
     fn ready(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            // The sender lives in what this port shares, so this cannot fail.
-            let _ = self.wake.changed().await;
+            while !std::mem::take(&mut self.again) {
+                let turns = self.wake.borrow_and_update().of(&self.adapter);
+                if turns != self.seen {
+                    self.seen = turns;
+                    return;
+                }
+                // The sender lives in what this port shares, so this cannot fail.
+                let _ = self.wake.changed().await;
+            }
         })
     }
 

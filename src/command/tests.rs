@@ -260,3 +260,22 @@ async fn a_stop_leaves_what_waits_for_the_next_start() {
     assert_eq!(desk.ended("later").await.outcome, Some(Outcome::Done));
     assert_eq!(desk.submit("later").await.outcome, Some(Outcome::Done), "the stored result");
 }
+
+#[tokio::test]
+async fn an_adapter_is_not_woken_by_what_concerns_another() {
+    let mut desk = Desk::new().await;
+    let mut attic = desk.commands.port("modbus.attic");
+    attic.ready().await;
+    assert!(attic.take().await.is_none());
+    // What the devices told at the start may still be on its way.
+    desk.submit("first").await;
+    desk.job().await.settle(done());
+    desk.ended("first").await;
+    while tokio::time::timeout(Duration::from_millis(50), attic.ready()).await.is_ok() {
+        assert!(attic.take().await.is_none());
+    }
+    desk.submit("second").await;
+    desk.job().await.settle(done());
+    desk.ended("second").await;
+    assert!(tokio::time::timeout(Duration::ZERO, attic.ready()).await.is_err());
+}

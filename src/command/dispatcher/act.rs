@@ -46,7 +46,7 @@ impl Dispatcher {
                 let reader = self.shared.journal.reader();
                 self.batches.spawn(async move { reader.batch(&id).await.ok().flatten() });
             }
-            Action::Wake => self.wake(),
+            Action::Wake(adapter) => self.wake(adapter),
         }
     }
 

@@ -138,7 +138,7 @@ impl Engine {
                 let number = result.ok().and_then(|numbers| numbers.first().copied()).unwrap_or_default();
                 entry.row = Arc::new(CommandRow { number, ..(*entry.row).clone() });
                 self.queue.insert(*entry);
-                self.out.push(Action::Wake);
+                self.wake(&setpoint.0);
             }
             Pending::BatchBegin { to, id } => {
                 if result.is_err() {
@@ -174,14 +174,14 @@ impl Engine {
         if let Some(setpoint) = setpoint.filter(|_| due) {
             self.supersede_now(&setpoint, &row, now);
         }
-        self.out.push(Action::Wake);
+        self.wake(&row.device);
     }
 
     fn ended(&mut self, row: Arc<CommandRow>) {
         self.queue.remove(row.number);
         self.out.push(Action::Notice(Notice::Result(row.clone())));
         self.batch_left(row.batch_id.as_deref());
-        self.out.push(Action::Wake);
+        self.wake(&row.device);
     }
 
     fn waits_again(&mut self, number: u64, now: Moment) {
@@ -196,7 +196,7 @@ impl Engine {
         self.queue.change(number, |entry| {
             (entry.phase, entry.purpose) = (Phase::Waiting, adapter_api::Purpose::Execute);
         });
-        self.out.push(Action::Wake);
+        self.wake(&row.device);
     }
 
     /// An adapter did not get what was taken for it. `marked` when the journal has it as executing.
@@ -218,7 +218,9 @@ impl Engine {
         {
             self.end(state::cancel(&row, &by, now), &[]);
         }
-        self.out.push(Action::Wake);
+        if let Some(device) = self.queue.get(number).map(|entry| entry.row.device.clone()) {
+            self.wake(&device);
+        }
     }
 
     /// A relative command comes to this; it is kept before anything is sent.

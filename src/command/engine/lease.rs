@@ -88,14 +88,14 @@ impl Engine {
         self.closed = Some((scope, reason.to_owned()));
         self.stop_all_watches();
         self.time(now);
-        self.out.push(Action::Wake);
+        self.out.push(Action::Wake(None));
     }
 
     /// Adapters take new commands again.
     pub fn reopen(&mut self, now: Moment) {
         self.closed = None;
         self.time(now);
-        self.out.push(Action::Wake);
+        self.out.push(Action::Wake(None));
     }
 
     /// Is everything given back where it was to be?

@@ -73,8 +73,8 @@ pub(super) enum Action {
     Notice(Notice),
     /// A batch may have ended.
     CheckBatch(String),
-    /// Adapters may find something to do.
-    Wake,
+    /// This adapter may find something to do; none: each of them may.
+    Wake(Option<String>),
 }
 
 /// A command for an adapter, durably `executing`.
@@ -230,7 +230,7 @@ impl Engine {
         for (row, refusal) in refused {
             self.end(state::refuse(&row, &refusal, now), &[]);
         }
-        self.out.push(Action::Wake);
+        self.out.push(Action::Wake(None));
         self.time(now);
     }
 
@@ -239,7 +239,7 @@ impl Engine {
         self.look_at_clock(now);
         let due = self.queue.advance(now.mono_ms);
         if !due.is_empty() || self.next_write().is_some_and(|at| at <= now.mono_ms) {
-            self.out.push(Action::Wake);
+            self.out.push(Action::Wake(None));
         }
         self.looked = now.mono_ms;
         // The newest first: it makes the others pointless at once.
@@ -261,6 +261,12 @@ impl Engine {
         }
         let problem = self.devices.get(&entry.row.device).and_then(|device| device.problem.as_ref());
         self.end(state::expire(&entry.row, problem, now), &[]);
+    }
+
+    /// The adapter of a device may find something to do.
+    fn wake(&mut self, device: &DeviceId) {
+        let adapter = self.devices.get(device).map(|device| device.adapter.clone());
+        self.out.push(Action::Wake(adapter));
     }
 
     fn spec(&self, row: &CommandRow) -> Option<&CommandSpec> {

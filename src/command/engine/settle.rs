@@ -47,12 +47,18 @@ impl Reached {
 impl Engine {
     /// An adapter put down what it had; none when it let it fall.
     pub fn settled(&mut self, what: What, outcome: Option<WriteOutcome>, now: Moment) {
+        let device = match &what {
+            What::Command(number) => self.queue.get(*number).map(|entry| entry.row.device.clone()),
+            What::Upkeep((device, _)) => Some(device.clone()),
+        };
         match (what, outcome) {
             (What::Command(number), Some(outcome)) => self.settled_command(number, outcome, now),
             (What::Command(number), None) => self.let_fall(number, now),
             (What::Upkeep(setpoint), outcome) => self.settled_upkeep(&setpoint, outcome, now),
         }
-        self.out.push(Action::Wake);
+        if let Some(device) = device {
+            self.wake(&device);
+        }
         self.time(now);
     }
 
@@ -62,7 +68,7 @@ impl Engine {
             What::Command(number) => self.not_started(number, true, now.mono_ms, now),
             What::Upkeep(setpoint) => {
                 self.upkeep.retain(|_, held| held.setpoint != setpoint);
-                self.out.push(Action::Wake);
+                self.wake(&setpoint.0);
             }
         }
     }

@@ -528,5 +528,5 @@ fn what_is_due_wakes_adapters_although_another_turn_came_first() {
     bench.now.mono_ms += 60_000;
     // Not the timer: somebody asks for something that is refused.
     bench.engine.admit(mode("b", "mqtt:b", "hold", 1), bench.devices.get(1), Vec::new, 999, bench.now);
-    assert!(bench.engine.actions().iter().any(|action| matches!(action, Action::Wake)));
+    assert!(bench.engine.actions().iter().any(|action| matches!(action, Action::Wake(_))));
 }

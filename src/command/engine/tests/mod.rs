@@ -248,7 +248,7 @@ impl Bench {
                     Action::Notice(Notice::Progress(row)) => self.progress.push(row),
                     Action::Notice(Notice::LeaseLost(lost)) => self.lost.push(lost),
                     Action::Notice(Notice::Batch(_)) | Action::Hand(_, None) => {}
-                    Action::Kept(..) | Action::CheckBatch(_) | Action::Wake => {}
+                    Action::Kept(..) | Action::CheckBatch(_) | Action::Wake(_) => {}
                 }
             }
         }
