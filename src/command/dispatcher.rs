@@ -1,6 +1,6 @@
 //! The one task that owns the engine: it brings the clock, the journal, the registry and the
-//! readings, and does what the engine says. It never writes to a device and never waits for the
-//! disk: commits go out in order and come back when they are durable.
+//! readings, and does what the engine says. It never writes to a device and waits for no commit: they
+//! go out in order, and come back when they are durable. It waits for room at the journal alone.
 
 mod act;
 mod commits;
