@@ -68,6 +68,9 @@ fn one(device: &Value) {
     if let Some(problem) = device["problem"].as_str() {
         say(&format!("problem  {problem}"));
     }
+    for (what, times) in device["counts"].as_object().into_iter().flatten() {
+        say(&format!("count    {what} {times} since the gateway started"));
+    }
     say(&format!("profile  {}, adapter {}", text(device, "profile"), text(device, "adapter")));
     let latest = &device["latest"];
     if let Some(points) = latest["points"].as_object() {

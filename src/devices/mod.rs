@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use adapter_api::{Availability, Clock, DeviceId, DeviceInfo, Problem};
+use adapter_api::{Availability, Clock, Counter, DeviceId, DeviceInfo, Problem};
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
@@ -21,6 +21,7 @@ use crate::journal::{DeviceRow, Journal};
 #[derive(Clone)]
 pub struct Devices {
     rows: Arc<RwLock<BTreeMap<DeviceId, DeviceRow>>>,
+    counts: Arc<RwLock<BTreeMap<DeviceId, BTreeMap<Counter, u64>>>>,
     version: Arc<watch::Sender<u64>>,
     journal: Journal,
     clock: Clock,
@@ -29,7 +30,13 @@ pub struct Devices {
 impl Devices {
     /// An empty registry; [`Self::configure`] fills it.
     pub fn new(journal: Journal, clock: Clock) -> Self {
-        Self { rows: Arc::default(), version: Arc::new(watch::Sender::new(0)), journal, clock }
+        Self {
+            rows: Arc::default(),
+            counts: Arc::default(),
+            version: Arc::new(watch::Sender::new(0)),
+            journal,
+            clock,
+        }
     }
 
     /// Takes one adapter's configured devices in, with what the journal remembers of them and of
@@ -148,6 +155,16 @@ impl Devices {
             Some(row)
         })
         .await;
+    }
+
+    fn count(&self, id: &DeviceId, what: Counter, times: u64) {
+        let mut counts = self.counts.write().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(id.clone()).or_default().entry(what).or_default() += times;
+    }
+
+    /// What was counted of a device since the start of the process.
+    pub fn counts(&self, id: &str) -> BTreeMap<Counter, u64> {
+        self.counts.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned().unwrap_or_default()
     }
 
     async fn problem(&self, id: &DeviceId, problem: Option<Problem>) {

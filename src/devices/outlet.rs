@@ -1,6 +1,8 @@
 //! What adapters publish, on its way to the journal and the registry.
 
-use adapter_api::{Availability, BoxFuture, Closed, DeviceId, DeviceInfo, OutletPort, Problem, Reading};
+use adapter_api::{
+    Availability, BoxFuture, Closed, Counter, DeviceId, DeviceInfo, OutletPort, Problem, Reading,
+};
 
 use super::Devices;
 
@@ -37,5 +39,9 @@ impl OutletPort for DevicesOutlet {
 
     fn problem(&self, device: DeviceId, problem: Option<Problem>) -> BoxFuture<'_, ()> {
         Box::pin(async move { self.devices.problem(&device, problem).await })
+    }
+
+    fn count(&self, device: DeviceId, what: Counter, times: u64) {
+        self.devices.count(&device, what, times);
     }
 }

@@ -52,10 +52,21 @@ fn device(api: &Api, row: &DeviceRow, leases: &[LeaseView]) -> Value {
         "bounds": bounds(info.bounds),
         "lease": leases.iter().filter(|view| view.device == info.id).filter_map(holder).collect::<Vec<_>>(),
         "availability": availability,
+        "counts": counts(api, info.id.as_str()),
         "problem": row.problem.as_ref().map(ToString::to_string),
         "commands": info.commands.iter().map(command).collect::<Vec<_>>(),
         "latest": latest.as_ref().map(reading),
     })
+}
+
+/// How often what went wrong, since the start of the process.
+fn counts(api: &Api, id: &str) -> Value {
+    api.devices
+        .counts(id)
+        .into_iter()
+        .map(|(what, times)| (what.as_str().to_owned(), json!(times)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 /// W; null: as far as the device goes.

@@ -15,10 +15,22 @@ pub struct Unit {
     pub interval: Duration,
 }
 
+/// Which points a read shall bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those whose turn it is: some are read at every turn of the unit, others seldom.
+    Due,
+    /// All of them, for somebody asked.
+    All,
+}
+
 /// Why a unit gave no readings.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Fault {
-    /// It did not answer, or the connection is gone. Counts towards quarantine.
+    /// The connection itself cannot be opened: none of its units can be asked, and no byte left.
+    #[error("{0}")]
+    Unreachable(Problem),
+    /// It did not answer. Counts towards quarantine.
     #[error("{0}")]
     Silent(Problem),
     /// It answered, but not with values: busy, an exception, an answer that cannot be believed.
@@ -31,7 +43,7 @@ impl Fault {
     /// The words.
     pub fn problem(&self) -> &Problem {
         match self {
-            Self::Silent(problem) | Self::Answered(problem) => problem,
+            Self::Unreachable(problem) | Self::Silent(problem) | Self::Answered(problem) => problem,
         }
     }
 }
@@ -86,11 +98,22 @@ pub trait Driver: Send {
     /// [`Fault`] when it does not answer usefully.
     fn probe(&mut self, unit: &UnitId) -> impl Future<Output = Result<Vec<DeviceInfo>, Fault>> + Send;
 
-    /// All points of all devices of the unit, of one instant.
+    /// The wanted points of all devices of the unit, of one instant.
     ///
     /// # Errors
     /// [`Fault`] when it does not answer usefully; nothing is published then.
-    fn read(&mut self, unit: &UnitId) -> impl Future<Output = Result<Vec<Reading>, Fault>> + Send;
+    fn read(
+        &mut self,
+        unit: &UnitId,
+        wanted: Wanted,
+    ) -> impl Future<Output = Result<Vec<Reading>, Fault>> + Send;
+
+    /// How long one turn of the unit takes at least, as far as that can be computed: the time that its
+    /// frames need on the wire, and the pauses between them. Zero where nothing is known.
+    fn turn(&self, unit: &UnitId) -> Duration {
+        let _ = unit;
+        Duration::ZERO
+    }
 
     /// What a relative command (`toggle`) comes to now, by a fresh read: the command that says it
     /// outright, and its parameters. Sends nothing. A driver without relative commands leaves it out.

@@ -34,14 +34,14 @@ pub use adapter::{Adapter, AdapterError, BoxFuture, Context};
 pub use command::{CommandSpec, ParameterKind, ParameterSpec, Parameters, WriteOutcome};
 pub use device::{Availability, Bounds, CapabilityInfo, DeviceInfo, Problem, Usage};
 pub use drive::{Schedule, drive};
-pub use driver::{Driver, Fault, ReadBack, Unit, Written};
+pub use driver::{Driver, Fault, ReadBack, Unit, Wanted, Written};
 pub use id::{DeviceId, IdError, PointId, UnitId};
 pub use job::{Asked, CommandPort, Commands, Job, JobPort, Purpose, Wear};
 pub use model::{
     Capability, CommandSource, CommandStatus, DeviceStatus, DeviceType, EnergyRole, EnergyUnit,
     MeasurementSource, Outcome, Priority, Protocol, Quality, UnknownWord,
 };
-pub use outlet::{Closed, Outlet, OutletPort};
+pub use outlet::{Closed, Counter, Outlet, OutletPort};
 pub use pulse::Pulse;
 pub use reading::{Reading, Value};
 pub use settings::DeviceSettings;

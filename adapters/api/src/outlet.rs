@@ -9,6 +9,25 @@ use crate::{Availability, BoxFuture, DeviceId, DeviceInfo, Problem, Reading};
 #[error("the gateway is stopping and takes no more readings")]
 pub struct Closed;
 
+/// What is counted of a device, from the start of the process on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counter {
+    /// Polls that were asked for and came to nothing: no answer, or none that could be believed.
+    FailedPolls,
+    /// Polls whose time passed before the link was free for them. They are dropped, never piled up.
+    MissedPolls,
+}
+
+impl Counter {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FailedPolls => "failedPolls",
+            Self::MissedPolls => "missedPolls",
+        }
+    }
+}
+
 /// The gateway's side of [`Outlet`].
 pub trait OutletPort: Send + Sync {
     /// Takes readings; waits only for room, or for the commit when `durable`.
@@ -19,6 +38,8 @@ pub trait OutletPort: Send + Sync {
     fn availability(&self, device: DeviceId, state: Availability) -> BoxFuture<'_, ()>;
     /// What is wrong with a device, or nothing.
     fn problem(&self, device: DeviceId, problem: Option<Problem>) -> BoxFuture<'_, ()>;
+    /// Something happened to a device so many times more.
+    fn count(&self, device: DeviceId, what: Counter, times: u64);
 }
 
 /// An adapter's way out. Back-pressure is here: an adapter that waits in `publish` polls no more.
@@ -62,5 +83,10 @@ impl Outlet {
     /// Tells what is wrong, or that nothing is.
     pub async fn problem(&self, device: &DeviceId, problem: Option<Problem>) {
         self.0.problem(device.clone(), problem).await;
+    }
+
+    /// Counts what happened to a device.
+    pub fn count(&self, device: &DeviceId, what: Counter, times: u64) {
+        self.0.count(device.clone(), what, times);
     }
 }

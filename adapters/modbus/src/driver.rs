@@ -3,7 +3,7 @@
 
 use adapter_api::{
     AdapterError, Clock, DeviceInfo, Driver, Fault, Job, Problem, ReadBack, Reading, Store, Unit, UnitId,
-    WriteOutcome, Written, profile::Discovery,
+    Wanted, WriteOutcome, Written, profile::Discovery,
 };
 
 use crate::{
@@ -89,7 +89,7 @@ impl Driver for ModbusDriver {
         }
     }
 
-    async fn read(&mut self, unit: &UnitId) -> Result<Vec<Reading>, Fault> {
+    async fn read(&mut self, unit: &UnitId, _wanted: Wanted) -> Result<Vec<Reading>, Fault> {
         // Before the first request: a reading must not be younger than its values.
         let now = self.clock.now();
         let (kind, mut port) = self.member(unit).ok_or_else(|| Fault::Answered(no_such_unit(unit)))?;

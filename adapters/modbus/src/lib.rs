@@ -11,10 +11,12 @@
 //! | `declare` | what is known about the devices before anything answers |
 //! | `plan` | points → requests, pure |
 //! | `codec` | registers ↔ values, pure |
+//! | `fetch` | wanted registers → registers, with what was learned of the unit |
 //! | `client` | the link: deadlines, checks, reconnects |
 //! | `reading` | values → readings: signs, magnitudes, quality |
 //! | `meter` | profiled register devices |
 //! | `sunspec` | devices that describe themselves by SunSpec models |
+//! | `field` | scan and probe, for installers |
 //! | `driver` | the unit's turn: [`adapter_api::Driver`] on top of all this |
 //!
 //! It never decides when something is read or whether a command may run: that is `adapter_api::drive`
@@ -25,6 +27,8 @@ mod codec;
 mod config;
 mod declare;
 mod driver;
+mod fetch;
+mod field;
 mod meter;
 mod plan;
 mod port;
@@ -39,6 +43,7 @@ use adapter_api::{Adapter, AdapterError, BoxFuture, Context, Schedule, drive};
 pub use self::{
     config::{Device, Mistake, Settings},
     declare::declare,
+    field::Seen,
 };
 
 struct Modbus {

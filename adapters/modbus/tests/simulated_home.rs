@@ -6,9 +6,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use adapter_api::{
-    AdapterError, Asked, Availability, BoxFuture, Clock, Closed, CommandPort, Commands, Context, DeviceId,
-    DeviceInfo, Job, JobPort, Moment, Outlet, OutletPort, Parameters, Problem, Purpose, Reading, Store,
-    StoreError, StorePort, UnitId, Value, Wear, WriteOutcome,
+    AdapterError, Asked, Availability, BoxFuture, Clock, Closed, CommandPort, Commands, Context, Counter,
+    DeviceId, DeviceInfo, Job, JobPort, Moment, Outlet, OutletPort, Parameters, Problem, Purpose, Reading,
+    Store, StoreError, StorePort, UnitId, Value, Wear, WriteOutcome,
 };
 use simulator::{BatteryMode, EndModel, Fault, Home, HomeSettings, Scope, SunSpecSettings, Wiring};
 use tokio::{
@@ -56,6 +56,8 @@ impl OutletPort for Ear {
     fn problem(&self, device: DeviceId, problem: Option<Problem>) -> BoxFuture<'_, ()> {
         self.hear(Told::Problem(device, problem))
     }
+
+    fn count(&self, _: DeviceId, _: Counter, _: u64) {}
 }
 
 struct Queue(mpsc::Receiver<Job>, Option<Job>);

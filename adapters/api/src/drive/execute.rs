@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::{Loop, proof::Proof, too_slow, within};
-use crate::{Driver, Job, Parameters, Purpose, ReadBack, UnitId, Wear, WriteOutcome, Written};
+use crate::{Driver, Job, Parameters, Purpose, ReadBack, UnitId, Wanted, Wear, WriteOutcome, Written};
 
 /// Why what could still be done is not.
 const STOPS: &str = "the gateway is stopping";
@@ -129,7 +129,7 @@ impl<D: Driver> Loop<D> {
     /// `refresh` is a read out of turn; its proof is the reading itself, once it is taken. When the
     /// stop comes before there is room for it, nothing was sent: it may be done after the next start.
     async fn refresh(&mut self, job: Job) {
-        let outcome = match within(self.schedule.deadline, self.driver.read(&job.unit)).await {
+        let outcome = match within(self.schedule.deadline, self.driver.read(&job.unit, Wanted::All)).await {
             Ok(readings) => match self.publish(readings).await {
                 Ok(true) => already(Parameters::default()),
                 Ok(false) => return job.settle(not_sent(STOPS)),

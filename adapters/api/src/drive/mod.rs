@@ -18,7 +18,7 @@ use self::{
 };
 use crate::{
     AdapterError, Availability, Closed, Context, DeviceId, DeviceInfo, Driver, Fault, Job, Problem, Reading,
-    UnitId,
+    UnitId, Wanted,
 };
 
 /// Limits of the loop.
@@ -158,7 +158,7 @@ impl<D: Driver> Loop<D> {
             }
             return Ok(());
         }
-        match within(deadline, self.driver.read(&unit)).await {
+        match within(deadline, self.driver.read(&unit, Wanted::Due)).await {
             Ok(readings) => {
                 self.members[at].health.answered(Instant::now());
                 self.publish(readings).await.map(drop).map_err(|closed| AdapterError(closed.to_string()))

@@ -62,7 +62,7 @@ impl LinkError {
     pub fn fault(&self, place: &str) -> Fault {
         let what = format!("{place}: {self}");
         match self {
-            Self::Unreachable(_) => Fault::Silent(Problem::new(
+            Self::Unreachable(_) => Fault::Unreachable(Problem::new(
                 what,
                 "Check the address, power and network of the device, and that Modbus TCP is switched on in it; many take one client only",
             )),

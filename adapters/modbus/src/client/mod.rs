@@ -32,7 +32,7 @@ use tokio_modbus::{
 
 pub(crate) use self::error::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError};
 use self::wire::{End, Wire};
-use crate::config::{Address, Settings};
+use crate::config::{Address, Host, Settings};
 
 /// Most registers that one request may read.
 pub(crate) const MAX_READ: u16 = 125;
@@ -189,7 +189,9 @@ impl Link {
     }
 
     async fn connect(&mut self) -> Result<Live, LinkError> {
-        let Address { host, port } = &self.address;
+        let Address::Tcp(Host { host, port }) = &self.address else {
+            return Err(LinkError::Unreachable("serial".to_owned()));
+        };
         let connecting = timeout(self.connect_timeout, TcpStream::connect((host.as_str(), *port))).await;
         let stream = match connecting {
             Ok(Ok(stream)) => stream,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use adapter_api::Span;
 use serde::Deserialize;
 
-pub(crate) use self::address::Address;
+pub(crate) use self::address::{Address, Host};
 pub use self::check::Mistake;
 
 /// One connection.

@@ -35,18 +35,46 @@ fn a_good_connection_has_no_mistake() {
 #[test]
 fn an_address_has_a_scheme_a_host_and_a_port_of_502_unless_said() {
     let good = |text: &str| text.parse::<Address>().unwrap();
-    assert_eq!(good("tcp://inverter.local"), Address { host: "inverter.local".into(), port: 502 });
-    assert_eq!(good("tcp://10.0.0.7:1502").port, 1502);
-    assert_eq!(good("tcp://[fe80::1]:502"), Address { host: "fe80::1".into(), port: 502 });
+    let tcp = |host: &str, port| Address::Tcp(Host { host: host.into(), port });
+    assert_eq!(good("tcp://inverter.local"), tcp("inverter.local", 502));
+    assert_eq!(good("tcp://10.0.0.7:1502"), tcp("10.0.0.7", 1502));
+    assert_eq!(good("tcp://[fe80::1]:502"), tcp("fe80::1", 502));
     assert_eq!(good("tcp://[fe80::1]").to_string(), "tcp://[fe80::1]:502");
     for wrong in
         ["", "10.0.0.7", "tcp://", "tcp://x:0", "tcp://x:99999", "http://x", "tcp://x/y", "tcp://a b"]
     {
         assert!(wrong.parse::<Address>().unwrap_err().contains("tcp://host:port"), "{wrong}");
     }
-    for serial in ["rtu:///dev/ttyUSB0?baud=9600", "rtu+tcp://10.0.0.7:23"] {
-        assert!(serial.parse::<Address>().unwrap_err().contains("serial links come later"), "{serial}");
+}
+
+#[test]
+fn serial_lines_and_converters_are_addresses_too() {
+    let good = |text: &str| text.parse::<Address>().unwrap();
+    assert_eq!(good("rtu:///dev/ttyUSB0").to_string(), "rtu:///dev/ttyUSB0?baud=9600&parity=none&stop=1");
+    let all = "rtu:///dev/serial/by-id/usb-x?baud=2400&parity=even&stop=2";
+    assert_eq!(good(all).to_string(), all);
+    assert_eq!(good("rtu+tcp://10.0.0.7:23").to_string(), "rtu+tcp://10.0.0.7:23");
+    for (wrong, word) in [
+        ("rtu://dev/ttyUSB0", "whole path"),
+        ("rtu:///dev/ttyUSB0?baud=fast", "baud=9600"),
+        ("rtu:///dev/ttyUSB0?parity=mark", "none, even, odd"),
+        ("rtu:///dev/ttyUSB0?stop=3", "1 and 2"),
+        ("rtu:///dev/ttyUSB0?speed=9600", "baud, parity, stop"),
+        ("rtu+tcp://10.0.0.7", "needs host and port"),
+    ] {
+        let error = wrong.parse::<Address>().unwrap_err();
+        assert!(error.contains(word), "{wrong}: {error}");
     }
+}
+
+#[test]
+fn a_line_knows_how_long_bytes_take_and_how_long_it_is_silent_between_frames() {
+    let Address::Rtu(slow) = "rtu:///dev/x".parse().unwrap() else { panic!("serial") };
+    // 8 bytes of 10 bits at 9600.
+    assert_eq!(slow.time_of(8).as_micros(), 8_333);
+    assert_eq!(slow.silence().as_micros(), 3_645);
+    let Address::Rtu(fast) = "rtu:///dev/x?baud=115200".parse().unwrap() else { panic!("serial") };
+    assert_eq!(fast.silence().as_micros(), 1_750);
 }
 
 #[test]

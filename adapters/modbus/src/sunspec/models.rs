@@ -22,6 +22,10 @@ pub(crate) enum Model {
     Mppt,
     /// 201 to 204.
     Meter,
+    /// 702: what a device of the 700 series is built for and set to.
+    Capacity,
+    /// 704: the controls of the 700 series.
+    DerControl,
 }
 
 impl Model {
@@ -35,13 +39,15 @@ impl Model {
             124 => Some(Self::Storage),
             160 => Some(Self::Mppt),
             201..=204 => Some(Self::Meter),
+            702 => Some(Self::Capacity),
+            704 => Some(Self::DerControl),
             _ => None,
         }
     }
 
     /// Is it read at every poll? The others are read when the unit is discovered, or for a command.
     pub fn polled(self) -> bool {
-        !matches!(self, Self::Nameplate | Self::Basic)
+        !matches!(self, Self::Nameplate | Self::Basic | Self::Capacity)
     }
 }
 

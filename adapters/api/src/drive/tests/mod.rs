@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    Asked, BoxFuture, Clock, Closed, CommandPort, Commands, JobPort, Moment, Outlet, OutletPort, Parameters,
-    Pulse, Purpose, ReadBack, Reading, Store, StoreError, StorePort, Unit, Value, Wear, WriteOutcome,
-    Written,
+    Asked, BoxFuture, Clock, Closed, CommandPort, Commands, Counter, JobPort, Moment, Outlet, OutletPort,
+    Parameters, Pulse, Purpose, ReadBack, Reading, Store, StoreError, StorePort, Unit, Value, Wanted, Wear,
+    WriteOutcome, Written,
 };
 
 const INTERVAL: Duration = Duration::from_secs(100);
@@ -89,7 +89,7 @@ impl Driver for World {
         self.answers().map(|()| Vec::new())
     }
 
-    async fn read(&mut self, _: &UnitId) -> Result<Vec<Reading>, Fault> {
+    async fn read(&mut self, _: &UnitId, _: Wanted) -> Result<Vec<Reading>, Fault> {
         self.say("read");
         self.answers().map(|()| Vec::new())
     }
@@ -159,6 +159,8 @@ impl OutletPort for World {
     fn problem(&self, _: DeviceId, _: Option<Problem>) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
+
+    fn count(&self, _: DeviceId, _: Counter, _: u64) {}
 }
 
 impl StorePort for World {
