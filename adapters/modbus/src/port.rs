@@ -23,6 +23,11 @@ impl Port<'_> {
         self.link.write(self.unit.address, self.unit.pace, start, words).await
     }
 
+    /// One register, with function 6.
+    pub async fn write_single(&mut self, register: u16, word: u16) -> Result<(), LinkError> {
+        self.link.write_single(self.unit.address, self.unit.pace, register, word).await
+    }
+
     /// The error as a fault of this unit.
     pub fn fault(&self, error: &LinkError) -> Fault {
         error.fault(&self.place())

@@ -102,6 +102,9 @@ pub struct Maker {
     /// Does its meter report export as positive power?
     #[serde(default)]
     pub export_is_positive: bool,
+    /// Does it take its controls by function 6 alone, one register at a time?
+    #[serde(default)]
+    pub single_writes: bool,
     /// Where that is known from.
     pub source: String,
 }

@@ -137,6 +137,23 @@ impl Link {
         }
     }
 
+    /// Writes one register with function 6: some devices take no other write for some registers.
+    pub async fn write_single(
+        &mut self,
+        unit: u8,
+        pace: Pace,
+        register: u16,
+        word: u16,
+    ) -> Result<(), LinkError> {
+        check_place(unit, register, 1)?;
+        match self.call(unit, pace, Request::WriteSingleRegister(register, word)).await? {
+            Response::WriteSingleRegister(at, echoed) if (at, echoed) == (register, word) => Ok(()),
+            Response::WriteSingleRegister(at, echoed) => Err(self
+                .distrust(format!("it confirmed {echoed} in register {at} instead of {word} in {register}"))),
+            _ => Err(self.distrust("another function's answer".to_owned())),
+        }
+    }
+
     /// What was said cannot be believed, so neither can what comes after it.
     fn distrust(&mut self, why: String) -> LinkError {
         self.live = None;

@@ -1,5 +1,7 @@
 use adapter_api::{Bounds, Capability, DeviceType, EnergyRole, ParameterKind, Quality, Usage};
 
+use adapter_api::Wanted;
+
 use super::*;
 use crate::testing::{Move, hybrid::*};
 
@@ -9,7 +11,7 @@ fn numbers(reading: &Reading) -> BTreeMap<String, f64> {
 }
 
 async fn read(driver: &mut ModbusDriver) -> BTreeMap<String, Reading> {
-    let readings = driver.read(&unit()).await.unwrap();
+    let readings = driver.read(&unit(), Wanted::All).await.unwrap();
     readings.into_iter().map(|reading| (reading.device.to_string(), reading)).collect()
 }
 
@@ -225,7 +227,7 @@ async fn a_map_that_moved_is_a_fault_and_is_found_again_by_the_next_probe() {
     peer.clear();
     peer.holding(1, 40_000, &map(&models, &[0xFFFF, 0]));
     for _ in 0..2 {
-        let fault = driver.read(&unit()).await.unwrap_err();
+        let fault = driver.read(&unit(), Wanted::All).await.unwrap_err();
         assert!(matches!(&fault, Fault::Answered(problem) if problem.what.contains("no longer")), "{fault}");
     }
     assert_eq!(driver.probe(&unit()).await.unwrap().len(), 2, "without its meter");
@@ -253,7 +255,7 @@ async fn a_silent_busy_or_lying_device_is_a_fault_and_the_next_poll_works() {
         [Move::Late, Move::Close, Move::Short, Move::Exception(6), Move::Exception(11), Move::OtherUnit]
     {
         peer.moves(&[Move::Answer, wrong]);
-        let fault = driver.read(&unit()).await.unwrap_err();
+        let fault = driver.read(&unit(), Wanted::All).await.unwrap_err();
         assert!(fault.to_string().contains("Unit 1 at tcp://127.0.0.1"), "{fault}");
         assert_eq!(numbers(&read(&mut driver).await["roof"])["activePower"], 3100.0, "after {wrong:?}");
     }
