@@ -126,7 +126,7 @@ async fn a_peer_that_hung_up_between_two_requests_costs_nothing() {
     assert_eq!(read(&mut link, 1, 1).await, Ok(vec![1001]));
     let live = link.live.as_ref().map(|live| Arc::clone(&live.wire)).unwrap();
     soon(async {
-        while live.is_quiet() {
+        while live.discard() == Waiting::Nothing {
             tokio::task::yield_now().await
         }
     })
