@@ -100,8 +100,10 @@ impl Meter {
     /// Whose turn it is; a turn that is closer than to the next one counts as now.
     fn classes(&self, wanted: Wanted, now: Instant, between: Duration) -> Vec<Class> {
         let due = |at: &Option<Instant>| at.is_some_and(|at| at <= now + between / 2);
+        // A turn at which nothing is due is one out of turn, for somebody who wants to see.
+        let all = wanted == Wanted::All || !self.due.iter().any(due);
         let classes = Class::ALL.into_iter().zip(&self.due);
-        classes.filter(|(_, at)| wanted == Wanted::All || due(at)).map(|(class, _)| class).collect()
+        classes.filter(|(_, at)| all || due(at)).map(|(class, _)| class).collect()
     }
 
     fn served(&mut self, classes: &[Class], now: Instant, interval: Duration) {

@@ -81,3 +81,30 @@ fn no_port(error: &tokio_serial::Error) -> LinkError {
     };
     LinkError::NoPort { reason, remedy }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_sends_at_once_and_its_peer_is_probed_while_it_is_idle() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = Host { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
+        let minute = Duration::from_secs(60);
+        let stream = tcp(&host, minute, minute).await.unwrap();
+        assert!(stream.nodelay().unwrap() && SockRef::from(&stream).keepalive().unwrap());
+        assert_eq!(SockRef::from(&stream).tcp_keepalive_time().unwrap(), minute);
+        let stream = tcp(&host, minute, Duration::ZERO).await.unwrap();
+        assert!(!SockRef::from(&stream).keepalive().unwrap());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_port_is_said_with_what_to_do() {
+        use tokio_serial::{Error, ErrorKind};
+        let words = |kind| no_port(&Error::new(kind, "x")).fault("Unit 1").problem().to_string();
+        assert!(words(ErrorKind::Io(io::ErrorKind::PermissionDenied)).contains("dialout"));
+        assert!(words(ErrorKind::Io(io::ErrorKind::NotFound)).contains("by-id"));
+        assert!(words(ErrorKind::NoDevice).contains("other program"));
+        assert!(words(ErrorKind::InvalidInput).contains("Correct the address"));
+    }
+}

@@ -6,6 +6,7 @@
 //! path. The line keeps the client's end open itself, or closing it would reset the terminal.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::fd::OwnedFd,
     path::Path,
@@ -228,6 +229,8 @@ impl Ends {
 
 async fn carry(mut ends: Ends, shared: &Shared, way: &Way) {
     let mut bus = Bus::new(way.speed);
+    // A unit does one thing after the other: until when it is busy.
+    let mut busy = BTreeMap::new();
     let mut bytes = [0; READ_MOST];
     loop {
         let wake = bus.wake_at().unwrap_or_else(|| Instant::now() + IDLE);
@@ -236,7 +239,7 @@ async fn carry(mut ends: Ends, shared: &Shared, way: &Way) {
             () = sleep_until(wake.into()) => Ok(0),
         };
         let now = Instant::now();
-        turn(&mut bus, now, &mut ends, shared, way);
+        turn(&mut bus, &mut busy, now, &mut ends, shared, way);
         match read {
             Ok(count) if count > 0 => bus.hear(now, &bytes[..count]),
             Ok(_) => {}
@@ -248,7 +251,14 @@ async fn carry(mut ends: Ends, shared: &Shared, way: &Way) {
     }
 }
 
-fn turn(bus: &mut Bus, now: Instant, ends: &mut Ends, shared: &Shared, way: &Way) {
+fn turn(
+    bus: &mut Bus,
+    busy: &mut BTreeMap<u8, Instant>,
+    now: Instant,
+    ends: &mut Ends,
+    shared: &Shared,
+    way: &Way,
+) {
     let turn = bus.turn(now);
     if !turn.out.is_empty() {
         // What nobody fetches is lost, as on a wire.
@@ -258,6 +268,9 @@ fn turn(bus: &mut Bus, now: Instant, ends: &mut Ends, shared: &Shared, way: &Way
     let Some((unit, pdu)) = rtu::parse(&frame) else { return };
     let (late, reply) = shared.desk().answer(Caller::Line, unit, pdu, Now::at(arrived));
     if let Reply::Send(bytes) | Reply::SendAndClose(bytes) = reply {
-        bus.say(now + way.latency + late, bytes);
+        let begun = busy.get(&unit).copied().unwrap_or(now).max(now);
+        let from = begun + way.latency + late;
+        busy.insert(unit, from + way.speed.time_of(bytes.len()));
+        bus.say(from, bytes);
     }
 }
