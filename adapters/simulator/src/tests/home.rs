@@ -155,8 +155,19 @@ async fn the_catalogue_is_served_and_names_itself() {
         }
         running.stop().await;
     }
+    let running = crate::serve("line", free, 288.0).await.unwrap();
+    let line = running.line().unwrap();
+    let mut client = super::serial::open(line.path());
+    for unit in 1..=4 {
+        let volts = client.read(unit, 4, 0, 2).await;
+        assert!((0x4360..0x4370).contains(&volts[0]), "{volts:x?}");
+    }
+    client.send(&super::serial::reading(5, 4, 0, 2)).await;
+    client.silent(super::serial::SILENCE).await;
+    assert_eq!(running.port("line").unwrap().arrivals(5).len(), 1);
+    running.stop().await;
     let error = crate::serve("toaster", free, 1.0).await.map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("toaster") && error.contains("home, hybrid, eastron-sdm630"), "{error}");
+    assert!(error.contains("toaster") && error.contains("home, hybrid, eastron-sdm630, line"), "{error}");
     let taken = crate::serve("hybrid", free, 1.0).await.unwrap();
     let addr = taken.devices()[0].1;
     let error = crate::serve("hybrid", addr, 1.0).await.map(|_| ()).unwrap_err().to_string();
