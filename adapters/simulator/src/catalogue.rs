@@ -7,7 +7,7 @@ use crate::{
     home::LivePlant,
     plant::PlantSettings,
     sdm630::{self, LoadMeter},
-    sunspec::Hybrid,
+    sunspec::{Description, Hybrid},
 };
 
 const HOME: &str = "home";
@@ -133,7 +133,9 @@ pub async fn serve(what: &str, listen: SocketAddr, speed: f64) -> Result<Running
     let mut address = listen;
     for &part in parts {
         let units = match part {
-            HYBRID => Units::one(UNIT, Hybrid::new(plant.clone(), SunSpecSettings::default())),
+            HYBRID => {
+                Units::one(UNIT, Hybrid::new(plant.clone(), Description::new(SunSpecSettings::default())))
+            }
             _ => Units::one(UNIT, LoadMeter::new(plant.clone())),
         };
         let started = Server::start(address, units).await;
