@@ -34,4 +34,4 @@ pub use modbus::{ConverterSettings, Line, LineSettings, Parity, Server, Speed};
 pub use plant::{BatteryMode, PlantState};
 pub use port::Port;
 pub use record::{Served, Traffic, WriteSeen};
-pub use sunspec::{EndModel, SunSpecSettings, Wiring};
+pub use sunspec::{EndModel, Layout, SunSpecSettings, Wiring};

@@ -7,4 +7,5 @@ mod home;
 mod line;
 mod serial;
 mod server;
+mod sunspec;
 mod wire;
