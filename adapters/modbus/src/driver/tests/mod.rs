@@ -2,6 +2,7 @@
 
 mod commands;
 mod holes;
+mod der;
 mod old_values;
 mod reads;
 
