@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use adapter_api::Span;
 use serde::Deserialize;
 
-pub(crate) use self::address::{Address, Host};
+pub(crate) use self::address::{Address, Host, Parity, Serial};
 pub use self::check::Mistake;
 
 /// One connection.
