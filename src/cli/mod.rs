@@ -1,5 +1,5 @@
 //! The command line: one file per subcommand. Client commands talk HTTP to the daemon's socket;
-//! `run`, `demo` and `simulate` are processes of their own.
+//! `run`, `demo`, `simulate`, `scan` and `probe` are processes of their own.
 
 mod cancel;
 mod check;
@@ -8,9 +8,12 @@ mod commands;
 mod demo;
 mod devices;
 mod events;
+mod field;
 mod history;
 mod leases;
+mod probe;
 mod run;
+mod scan;
 mod send;
 mod shown;
 mod simulate;
@@ -59,6 +62,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Serve a simulated device, or a whole home.
     Simulate(simulate::Arguments),
+    /// Look which devices answer on a line, and print the tables to configure them.
+    Scan(scan::Arguments),
+    /// Read every point of a device once, raw and decoded, to compare with its display.
+    Probe(probe::Arguments),
     /// Send a command to a device and wait for the answer.
     Send(send::Arguments),
     /// List the devices, or show one.
@@ -104,6 +111,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check => check::run(&arguments.config, json),
         Command::Demo(demo) => demo::run(demo, json).await,
         Command::Simulate(simulate) => simulate::run(simulate).await,
+        Command::Scan(scan) => scan::run(scan, &arguments.config, arguments.socket.as_deref(), json).await,
+        Command::Probe(probe) => {
+            probe::run(probe, &arguments.config, arguments.socket.as_deref(), json).await
+        }
         Command::Send(send) => send::run(&client()?, send, json).await,
         Command::Devices(devices) => devices::run(&client()?, devices, json).await,
         Command::History(history) => history::run(&client()?, history, json).await,

@@ -33,7 +33,7 @@ const HEAVY: [(&str, &[&str]); 7] = [
     ("axum", &["http"]),
     ("rmqtt", &["broker"]),
     ("rumqttc", &["mqtt_api"]),
-    ("adapter_modbus", &["catalog"]),
+    ("adapter_modbus", &["catalog", "cli"]),
     ("simulator", &["cli"]),
 ];
 

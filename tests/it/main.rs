@@ -12,6 +12,7 @@ mod commands;
 mod crash;
 mod demo;
 mod doors;
+mod field;
 mod home;
 mod leases;
 mod mongodb;

@@ -47,7 +47,10 @@ use adapter_api::{Adapter, AdapterError, BoxFuture, Context, Schedule, drive};
 pub use self::{
     config::{Device, Mistake, Settings},
     declare::declare,
-    field::Seen,
+    field::{
+        Found, Identity, Paste, Probed, Report, Scan, ScanOptions, Seen, Shown, Step, configured_at,
+        device_settings, paste, probe,
+    },
 };
 
 struct Modbus {

@@ -6,6 +6,7 @@
 
 mod command;
 mod point;
+mod signature;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 pub use self::{
     command::{CommandTable, ParameterTable, Plain, Way},
     point::{Class, Function, Point, Range, RegisterType, Setup, WordOrder},
+    signature::{Check, Expect, Good, Signature},
 };
 use crate::{Capability, DeviceType, EnergyRole, Protocol, Span, Usage};
 
@@ -46,6 +48,8 @@ pub struct Profile {
     pub capabilities: Vec<Capability>,
     /// Does it describe itself?
     pub discovery: Option<Discovery>,
+    /// How it is recognised by its registers.
+    pub signature: Option<Signature>,
     /// What the link must respect.
     #[serde(default)]
     pub limits: Limits,
@@ -177,6 +181,13 @@ impl Profile {
         for (name, point) in &profile.points {
             profile.limits.check(name, point).map_err(wrong)?;
         }
+        match &profile.signature {
+            Some(_) if profile.discovery.is_some() => {
+                return Err(wrong("it describes itself: leave out `signature`".to_owned()));
+            }
+            Some(signature) => signature.check().map_err(wrong)?,
+            None => {}
+        }
         for (command, table) in &profile.commands {
             table.check(command).map_err(wrong)?;
         }
@@ -254,5 +265,24 @@ mod tests {
             (Some(1), Some(5), Some(60))
         );
         assert_eq!((of(Class::Slow, 10), of(Class::Once, 10)), (Some(120), None));
+    }
+
+    #[test]
+    fn a_signature_checks_something_and_stands_where_a_device_does_not_describe_itself() {
+        let refused = |name: &str, signature: &str| {
+            let text = FILES.iter().find(|(file, _)| *file == name).unwrap().1;
+            let text = match text.find("[signature]") {
+                Some(at) => text[..at].to_owned() + signature,
+                None => format!("{text}\n{signature}"),
+            };
+            Profile::parse(name, &text).unwrap_err().to_string()
+        };
+        let empty = "[signature]\nchecks = []\n";
+        assert!(refused("eastron-sdm630", empty).contains("a device of any kind would fit"));
+        let check = "[signature]\nchecks = [{ register = 0, type = 'u16', equals = 1 }]\n";
+        assert!(refused("sunspec", check).contains("leave out `signature`"));
+        let wrong = "[signature]\nchecks = [{ register = 0, type = 'u16' }]\n";
+        let error = refused("eastron-sdm630", wrong);
+        assert!(error.contains("says nothing") && error.contains("eastron-sdm630"), "{error}");
     }
 }

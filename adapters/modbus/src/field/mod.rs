@@ -1,5 +1,37 @@
 //! What installers need in the field: which devices answer on a line, and what a device shows, point
-//! by point, raw and decoded. Each opens its own connection; never writes.
+//! by point, raw and decoded. Each opens its own connection; never writes, and knows no terminal.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `ask` | a unit that no configuration knows yet, and one question to it |
+//! | `place` | the line before anything is asked: a host's name, a serial port and who holds it |
+//! | `plan` | which lines and unit ids a scan asks, in which order, and how long that may take; pure |
+//! | `models` | the list of SunSpec models of a unit, and who it says it is |
+//! | `recognise` | registers against the signatures of the profiles |
+//! | `report` | what was found; which answers are one and the same device; pure |
+//! | `scan` | the sweep over a plan |
+//! | `paste` | the tables of the configuration for what was found; pure |
+//! | `probe` | every point of one unit, once |
+
+mod ask;
+mod models;
+mod paste;
+mod place;
+mod plan;
+mod probe;
+mod recognise;
+mod report;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    paste::{Paste, configured_at, paste},
+    plan::{Scan, ScanOptions},
+    probe::{Probed, Shown, device_settings, probe},
+    report::{Found, Identity, Report},
+    scan::Step,
+};
 
 /// One point as it was read once.
 #[derive(Debug, Clone, PartialEq)]

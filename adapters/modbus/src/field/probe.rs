@@ -1,0 +1,257 @@
+//! Every point of one unit, once, raw and decoded, for comparing with the device's display.
+
+use std::collections::BTreeMap;
+
+use adapter_api::{
+    Problem,
+    profile::{Discovery, Function, Point, RegisterType},
+};
+
+use super::{
+    Seen,
+    ask::{ask, forgetful, problem, refuses, settings},
+    models, place,
+};
+use crate::{
+    client::{Link, LinkError},
+    codec,
+    config::{Address, Device, PARTS, Settings},
+    plan::{Extent, plan},
+    port::Port,
+    units::{UnitConfig, resolve},
+};
+
+/// Registers of a model that one request brings.
+const CHUNK: u16 = 125;
+/// What is shown of a 32-bit float: more digits would be made up.
+const DIGITS_FLOAT: i32 = 7;
+const DIGITS: i32 = 15;
+
+/// What a unit showed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probed {
+    /// Its address.
+    pub address: String,
+    /// Its unit id.
+    pub unit: u8,
+    /// Its profile.
+    pub profile: String,
+    /// Its points by function and register.
+    pub points: Vec<Shown>,
+}
+
+/// One point, and why it could not be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// What was read.
+    pub seen: Seen,
+    /// In words, where it could not be read.
+    pub refused: Option<String>,
+}
+
+/// The tables of a connection with one device, for a unit that is in no configuration. The device's
+/// id is `device`.
+///
+/// # Errors
+/// What is wrong with them, in words.
+pub fn device_settings(address: &str, profile: &str, unit: u8) -> Result<Settings, String> {
+    let mut settings = settings(address);
+    let device = Device { profile: Some(profile.to_owned()), unit: Some(unit), ..Device::default() };
+    settings.device.insert("device".to_owned(), device);
+    match settings.check().into_iter().next() {
+        Some(mistake) => Err(mistake.message),
+        None => Ok(settings),
+    }
+}
+
+/// Reads every point of a device's unit once; none when the connection does not have the device. A
+/// device that is switched off is read as well, and a part is read with the unit that it belongs to.
+///
+/// # Errors
+/// When the unit does not answer at all, in words that name the remedy.
+pub async fn probe(settings: &Settings, device: &str) -> Option<Result<Probed, Problem>> {
+    let unit = unit_of(settings, device)?;
+    let address: Address = settings.address.parse().ok()?;
+    Some(look(settings, &unit, address).await)
+}
+
+fn unit_of(settings: &Settings, device: &str) -> Option<UnitConfig> {
+    let part = || PARTS.iter().find_map(|part| device.strip_suffix(part)?.strip_suffix('-'));
+    let own = settings.device.contains_key(device) && settings.whole_of(device).is_none();
+    let whole = if own { device } else { part()? };
+    let mut alone = settings.clone();
+    alone.device.retain(|id, _| id == whole);
+    alone.device.get_mut(whole)?.enabled = Some(true);
+    let unit = resolve("probe", &alone).pop()?;
+    // Only what describes itself has parts.
+    (own || unit.profile.discovery.is_some()).then_some(unit)
+}
+
+async fn look(settings: &Settings, unit: &UnitConfig, address: Address) -> Result<Probed, Problem> {
+    place::check(&address).await?;
+    let store = forgetful();
+    let mut link = Link::new(address, settings);
+    let mut port = Port { unit, store: &store, link: &mut link };
+    let points = match unit.profile.discovery {
+        None => points(&mut port).await,
+        Some(Discovery::Sunspec) => registers(&mut port).await,
+    };
+    Ok(Probed {
+        points: points?,
+        address: link.address().to_string(),
+        unit: unit.address,
+        profile: unit.profile.name.clone(),
+    })
+}
+
+/// Registers by extent, or why there are none. Neighbours share a request; where the device refuses
+/// it, each is asked for on its own, so that a hole shows and hides nothing else.
+async fn fetch(
+    port: &mut Port<'_>,
+    wanted: &[Extent],
+) -> Result<BTreeMap<usize, Result<Vec<u16>, LinkError>>, Problem> {
+    let limits = port.unit.profile.limits;
+    let mut fetched = BTreeMap::new();
+    let mut answered = false;
+    for request in plan(wanted, limits.block, limits.gap) {
+        let together = ask(port, request.function, request.start, request.count).await;
+        let alone = request.members.len() == 1;
+        match together {
+            Ok(words) => {
+                answered = true;
+                for place in request.members {
+                    let from = usize::from(wanted[place].start - request.start);
+                    let own = words[from..from + usize::from(wanted[place].count)].to_vec();
+                    fetched.insert(place, Ok(own));
+                }
+            }
+            Err(error) if !alone && (refuses(&error) || answered) => {
+                answered |= refuses(&error);
+                for place in request.members {
+                    let Extent { function, start, count } = wanted[place];
+                    fetched.insert(place, ask(port, function, start, count).await);
+                }
+            }
+            Err(error) if refuses(&error) || answered => {
+                answered = true;
+                fetched.insert(request.members[0], Err(error));
+            }
+            Err(error) => return Err(problem(port, &error)),
+        }
+    }
+    Ok(fetched)
+}
+
+/// Every point of the profile.
+async fn points(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
+    let profile = port.unit.profile;
+    let mut points: Vec<(&String, &Point)> = profile.points.iter().collect();
+    points.sort_by_key(|(_, point)| (point.function, point.register));
+    let extent = |(_, point): &(&String, &Point)| Extent {
+        function: point.function,
+        start: point.register,
+        count: point.kind.registers(),
+    };
+    let wanted: Vec<_> = points.iter().map(extent).collect();
+    let mut fetched = fetch(port, &wanted).await?;
+    let part = port.unit.main.id.to_string();
+    let shown = points.into_iter().enumerate().map(|(place, (name, point))| {
+        let (raw, refused) = split(fetched.remove(&place));
+        let value = codec::number(&raw, point.kind, point.order);
+        Shown {
+            seen: Seen {
+                part: part.clone(),
+                point: name.clone(),
+                function: code(point.function),
+                register: point.register,
+                raw,
+                value: value.map(|raw| decimal(raw * point.scale, point.kind)),
+                unit: point.unit.clone(),
+            },
+            refused,
+        }
+    });
+    Ok(shown.collect())
+}
+
+/// Every register of every SunSpec model.
+async fn registers(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
+    let map = models::find(port).await.map_err(|error| problem(port, &error))?;
+    let Some(map) = map else {
+        return Err(Problem::new(
+            format!("{}: it answers, but not as a SunSpec device", port.place()),
+            "Check the unit id, and that SunSpec is switched on in the device; `maestro scan` shows which profiles fit",
+        ));
+    };
+    let mut shown = Vec::new();
+    for at in map.models {
+        let end = u32::from(at.start) + 2 + u32::from(at.length);
+        let mut next = u32::from(at.start);
+        while let Ok(start) = u16::try_from(next)
+            && next < end
+        {
+            let count = u16::try_from(end.min(65_536) - next).unwrap_or(CHUNK).min(CHUNK);
+            let (words, refused) = split(Some(ask(port, Function::Holding, start, count).await));
+            let missing = words.is_empty().then_some(None);
+            let words = words.into_iter().map(Some).chain(missing);
+            shown.extend((start..).zip(words).map(|(register, word)| Shown {
+                seen: Seen {
+                    part: at.id.to_string(),
+                    point: format!("+{}", register - at.start),
+                    function: code(Function::Holding),
+                    register,
+                    raw: word.into_iter().collect(),
+                    value: word.map(|word| word.to_string()),
+                    unit: String::new(),
+                },
+                refused: refused.clone(),
+            }));
+            next += u32::from(count);
+        }
+    }
+    Ok(shown)
+}
+
+fn split(answer: Option<Result<Vec<u16>, LinkError>>) -> (Vec<u16>, Option<String>) {
+    match answer {
+        Some(Ok(words)) => (words, None),
+        Some(Err(LinkError::Exception(2))) => (Vec::new(), Some("no such register (exception 2)".to_owned())),
+        Some(Err(error)) => (Vec::new(), Some(error.to_string())),
+        None => (Vec::new(), Some("not asked".to_owned())),
+    }
+}
+
+const fn code(function: Function) -> u8 {
+    match function {
+        Function::Holding => 3,
+        Function::Input => 4,
+    }
+}
+
+/// A number with as many digits as its type holds.
+fn decimal(value: f64, kind: RegisterType) -> String {
+    // Nor has a zero a sign.
+    let value = if value == 0.0 { 0.0 } else { value };
+    let digits = if kind == RegisterType::F32 { DIGITS_FLOAT } else { DIGITS };
+    let before = if value == 0.0 { 1.0 } else { value.abs().log10().floor() + 1.0 };
+    let after = (f64::from(digits) - before).clamp(0.0, 12.0) as usize;
+    let text = format!("{value:.after$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    #[test]
+    fn numbers_show_the_digits_that_their_type_holds() {
+        use RegisterType::{F32, I16, U32};
+        assert_eq!(decimal(f64::from(230.3_f32), F32), "230.3");
+        assert_eq!(decimal(f64::from(49.98_f32), F32), "49.98");
+        assert_eq!(decimal(1_234_567_890.0 * 0.1, U32), "123456789");
+        assert_eq!(decimal(-3.0 * 0.1, I16), "-0.3");
+        assert_eq!(decimal(0.0, F32), "0");
+        assert_eq!(decimal(16_777_216.0, F32), "16777216");
+        assert_eq!(decimal(-0.0, F32), "0", "a display shows no sign");
+    }
+}

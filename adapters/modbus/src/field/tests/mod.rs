@@ -1,0 +1,2 @@
+mod probing;
+mod scanning;

@@ -1,0 +1,114 @@
+use adapter_api::Problem;
+use simulator::{Fault, Home, HomeSettings, RegisterMap, Scope, Server, Units};
+
+use crate::{
+    Probed, Settings, Shown, device_settings, probe,
+    testing::{Move, Peer, hybrid, soon},
+};
+
+async fn look(settings: &Settings, device: &str) -> Result<Probed, Problem> {
+    soon(probe(settings, device)).await.unwrap()
+}
+
+fn point<'a>(probed: &'a Probed, name: &str) -> &'a Shown {
+    probed.points.iter().find(|shown| shown.seen.point == name).unwrap()
+}
+
+#[tokio::test]
+async fn every_point_shows_its_registers_and_what_they_mean() {
+    let home = Home::start(HomeSettings { speed: 0.0, ..HomeSettings::default() }).await.unwrap();
+    let settings = device_settings(&format!("tcp://{}", home.meter_addr()), "eastron-sdm630", 1).unwrap();
+    let probed = look(&settings, "device").await.unwrap();
+    assert_eq!((probed.unit, probed.points.len()), (1, 18));
+    let shown = &point(&probed, "voltageL1").seen;
+    assert_eq!((shown.function, shown.register, shown.unit.as_str()), (4, 0, "V"));
+    let raw = home.meter().peek(1, simulator::Table::Input, 0, 2).unwrap();
+    assert_eq!(shown.raw, raw);
+    let volts = f32::from_bits(u32::from(raw[0]) << 16 | u32::from(raw[1]));
+    let value: f32 = shown.value.as_ref().unwrap().parse().unwrap();
+    assert!((value - volts).abs() < 1e-4 && volts > 200.0, "{shown:?}");
+    let registers: Vec<_> = probed.points.iter().map(|shown| shown.seen.register).collect();
+    assert!(registers.is_sorted(), "{registers:?}");
+}
+
+#[tokio::test]
+async fn a_hole_shows_as_one_and_hides_nothing_else() {
+    let peer = Peer::start().await;
+    let volts = [0x4366, 0x4CCD];
+    peer.input(1, 0, &[volts, volts, volts].concat());
+    peer.input(1, 70, &[0x4248, 0]);
+    let settings = device_settings(&peer.place().to_string(), "eastron-sdm630", 1).unwrap();
+    let probed = look(&settings, "device").await.unwrap();
+    assert_eq!(point(&probed, "voltageL3").seen.value.as_deref(), Some("230.3"));
+    assert_eq!(point(&probed, "frequency").seen.value.as_deref(), Some("50"));
+    let hole = point(&probed, "activePower");
+    assert_eq!(hole.refused.as_deref(), Some("no such register (exception 2)"));
+    assert_eq!((hole.seen.raw.len(), &hole.seen.value), (0, &None));
+}
+
+#[tokio::test]
+async fn a_value_that_the_device_does_not_have_is_no_hole() {
+    let peer = Peer::start().await;
+    peer.input(1, 0, &[0; 80]);
+    peer.input(1, 0, &[0x7FC0, 0]);
+    let settings = device_settings(&peer.place().to_string(), "eastron-sdm630", 1).unwrap();
+    let probed = look(&settings, "device").await.unwrap();
+    let shown = point(&probed, "voltageL1");
+    assert_eq!((&shown.seen.raw, &shown.seen.value, &shown.refused), (&vec![0x7FC0, 0], &None, &None));
+}
+
+#[tokio::test]
+async fn a_unit_that_does_not_answer_is_an_error_with_a_remedy() {
+    let peer = Peer::start().await;
+    let settings = device_settings(&peer.place().to_string(), "eastron-sdm630", 1).unwrap();
+    for (moves, words) in [
+        (&[Move::Exception(11)][..], "Check its power, its RS-485 wiring"),
+        (&[Move::Close; 2], "no other program holds the device"),
+    ] {
+        peer.moves(moves);
+        let problem = look(&settings, "device").await.unwrap_err().to_string();
+        assert!(problem.contains(words), "{problem}");
+    }
+    let server =
+        Server::start("127.0.0.1:0".parse().unwrap(), Units::one(1, RegisterMap::new())).await.unwrap();
+    server.port().fault(Fault::RefuseConnections, Scope::ALL);
+    let settings = device_settings(&format!("tcp://{}", server.addr()), "eastron-sdm630", 1).unwrap();
+    server.stop().await;
+    let problem = look(&settings, "device").await.unwrap_err().to_string();
+    assert!(problem.contains("no connection"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_sunspec_device_shows_the_registers_of_all_its_models() {
+    let peer = Peer::start().await;
+    peer.holding(1, 40_000, &hybrid::home_map());
+    let settings = device_settings(&peer.place().to_string(), "sunspec", 1).unwrap();
+    let probed = look(&settings, "device").await.unwrap();
+    // Marker and end model are not shown.
+    assert_eq!(probed.points.len(), hybrid::home_map().len() - 4);
+    let power =
+        probed.points.iter().find(|shown| shown.seen.part == "103" && shown.seen.point == "+14").unwrap();
+    assert_eq!((power.seen.raw.as_slice(), power.seen.register), (&[2950][..], 40_083));
+    let meter = device_settings(&peer.place().to_string(), "sunspec", 2).unwrap();
+    let problem = look(&meter, "device").await.unwrap_err().to_string();
+    assert!(problem.contains("not as a SunSpec device"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_part_is_read_with_its_unit_and_a_device_that_is_switched_off_as_well() {
+    let peer = Peer::start().await;
+    peer.holding(1, 40_000, &hybrid::home_map());
+    let settings = peer.settings("[device.roof]\nprofile = 'sunspec'\nenabled = false\n[device.m]\nprofile = 'eastron-sdm630'\nunit = 2");
+    for device in ["roof", "roof-battery"] {
+        assert_eq!(look(&settings, device).await.unwrap().unit, 1);
+    }
+    assert!(probe(&settings, "cellar").await.is_none());
+    assert!(probe(&settings, "m-battery").await.is_none(), "a meter has no parts");
+}
+
+#[test]
+fn a_unit_without_configuration_is_checked_like_one_with_it() {
+    assert!(device_settings("10.0.0.7", "sunspec", 1).unwrap_err().contains("write tcp://host:port"));
+    assert!(device_settings("tcp://x", "sunspek", 1).unwrap_err().contains("did you mean sunspec"));
+    assert!(device_settings("tcp://x", "sunspec", 0).unwrap_err().contains("unit 0"));
+}
