@@ -86,7 +86,9 @@ fn each_mistake_names_its_file_line_key_and_remedy() {
 /// A serial line with so many meters, read each second.
 fn line(name: &str, meters: u8) -> String {
     let meter = |unit| {
-        format!("[modbus.{name}.device.{name}{unit}]\nprofile = \"eastron-sdm630\"\nunit = {unit}\nusage = \"load\"\n")
+        format!(
+            "[modbus.{name}.device.{name}{unit}]\nprofile = \"eastron-sdm630\"\nunit = {unit}\nusage = \"load\"\n"
+        )
     };
     let meters: String = (1..=meters).map(meter).collect();
     format!("[modbus.{name}]\naddress = \"rtu:///dev/ttyUSB0\"\ninterval = \"1s\"\n{meters}")

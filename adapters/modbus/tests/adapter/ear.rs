@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use adapter_api::{
-    AdapterError, Asked, Availability, BoxFuture, Clock, Closed, CommandPort, Commands, Context, Counter, DeviceId,
-    DeviceInfo, Job, JobPort, Moment, Outlet, OutletPort, Parameters, Problem, Purpose, Reading, Store,
-    StoreError, StorePort, UnitId, Value, Wear, WriteOutcome,
+    AdapterError, Asked, Availability, BoxFuture, Clock, Closed, CommandPort, Commands, Context, Counter,
+    DeviceId, DeviceInfo, Job, JobPort, Moment, Outlet, OutletPort, Parameters, Problem, Purpose, Reading,
+    Store, StoreError, StorePort, UnitId, Value, Wear, WriteOutcome,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -145,7 +145,12 @@ impl Running {
         }
     }
 
-    pub async fn command(&mut self, device: &str, command: &str, parameters: &[(&str, Value)]) -> WriteOutcome {
+    pub async fn command(
+        &mut self,
+        device: &str,
+        command: &str,
+        parameters: &[(&str, Value)],
+    ) -> WriteOutcome {
         self.ask(device, command, parameters, Purpose::Execute, None).await
     }
 
@@ -184,4 +189,3 @@ impl Running {
         timeout(Duration::from_secs(20), self.task).await.expect("it does not stop").unwrap().unwrap();
     }
 }
-

@@ -33,7 +33,8 @@ fn units() -> Units {
 }
 
 fn tables(address: &str) -> String {
-    let device = |unit| format!("[device.m{unit}]\nprofile = 'eastron-sdm630'\nunit = {unit}\nusage = 'grid'\n");
+    let device =
+        |unit| format!("[device.m{unit}]\nprofile = 'eastron-sdm630'\nunit = {unit}\nusage = 'grid'\n");
     let devices: String = UNITS.into_iter().map(device).collect();
     format!("address = '{address}'\ninterval = '25ms'\ntimeout = '40ms'\n{devices}")
 }
@@ -58,7 +59,9 @@ async fn hear(adapter: &mut Running, what: &str, mut enough: impl FnMut(u64) -> 
     let mut heard = 0;
     while !enough(heard) {
         // Not for ever on a silent adapter: the condition may hold by now.
-        let Ok(told) = tokio::time::timeout(Duration::from_millis(200), adapter.hear()).await else { continue };
+        let Ok(told) = tokio::time::timeout(Duration::from_millis(200), adapter.hear()).await else {
+            continue;
+        };
         if let Told::Readings(readings) = told {
             readings.iter().for_each(|reading| check(reading, what));
             heard += readings.len() as u64;

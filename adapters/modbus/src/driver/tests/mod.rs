@@ -1,8 +1,8 @@
 //! The whole driver against a device on a socket.
 
 mod commands;
-mod holes;
 mod der;
+mod holes;
 mod old_values;
 mod reads;
 
