@@ -12,6 +12,7 @@
 //! | `plan` | points → requests, pure |
 //! | `codec` | registers ↔ values, pure |
 //! | `fetch` | wanted registers → registers, with what was learned of the unit |
+//! | `learned` | what a unit does not have, over restarts |
 //! | `client` | the link: deadlines, checks, reconnects |
 //! | `reading` | values → readings: signs, magnitudes, quality |
 //! | `meter` | profiled register devices |
@@ -29,6 +30,7 @@ mod declare;
 mod driver;
 mod fetch;
 mod field;
+mod learned;
 mod meter;
 mod plan;
 mod port;

@@ -60,7 +60,6 @@ fn pieces(of: usize, at: At) -> Vec<Piece> {
 
 /// Reads models. Their ID and length are read along and must be those that were discovered.
 pub(crate) async fn fetch(port: &mut Port<'_>, models: &[At]) -> Result<Snapshot, SnapshotError> {
-    let limits = port.unit.profile.limits;
     let pieces: Vec<Piece> = models.iter().enumerate().flat_map(|(of, at)| pieces(of, *at)).collect();
     let extents: Vec<Extent> = pieces
         .iter()
@@ -74,7 +73,7 @@ pub(crate) async fn fetch(port: &mut Port<'_>, models: &[At]) -> Result<Snapshot
             vec![0; own.map(|piece| usize::from(piece.offset + piece.count)).max().unwrap_or(0)]
         })
         .collect();
-    for request in plan(&extents, limits.block, limits.gap) {
+    for request in plan(&extents, port.unit.rules(&port.unit.barred)) {
         let read = fetch_words(port, request.start, request.count).await?;
         for member in request.members {
             let (piece, extent) = (&pieces[member], extents[member]);

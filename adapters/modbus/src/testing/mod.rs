@@ -74,6 +74,8 @@ struct State {
     late: Option<(Arc<tokio::sync::Mutex<tokio::net::tcp::OwnedWriteHalf>>, Vec<u8>)>,
     /// Registers that take a write and keep their old value.
     stubborn: Vec<u16>,
+    /// Longer reads answer exception 3.
+    most: Option<u16>,
 }
 
 /// The server; it ends with the value.
@@ -126,6 +128,19 @@ impl Peer {
     /// Takes all registers away.
     pub fn clear(&self) {
         self.state.lock().unwrap().words.clear();
+    }
+
+    /// Takes input registers away.
+    pub fn without(&self, unit: u8, registers: std::ops::Range<u16>) {
+        let mut state = self.state.lock().unwrap();
+        registers.for_each(|at| {
+            state.words.remove(&(unit, 4, at));
+        });
+    }
+
+    /// Refuses longer reads.
+    pub fn most(&self, count: u16) {
+        self.state.lock().unwrap().most = Some(count);
     }
 
     /// How the next requests are treated.
@@ -211,6 +226,7 @@ impl State {
         self.seen.push(Seen { unit, function, start, count, words: words.clone() });
         let body = match how {
             Move::Exception(code) => vec![function | 0x80, code],
+            _ if function < 5 && self.most.is_some_and(|most| count > most) => vec![function | 0x80, 3],
             Move::Garbage => vec![function],
             _ if function == 16 => self.confirm(unit, start, &words, how),
             _ => self.values(unit, function, start, count, how),
