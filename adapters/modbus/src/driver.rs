@@ -1,6 +1,8 @@
 //! The unit's turn: which kind of unit it is, and what its link brought. Owns the link and the
 //! units; never decides when.
 
+use std::time::Duration;
+
 use adapter_api::{
     AdapterError, Clock, DeviceInfo, Driver, Fault, Job, Problem, ReadBack, Reading, Store, Unit, UnitId,
     Wanted, WriteOutcome, Written, profile::Discovery,
@@ -10,6 +12,7 @@ use crate::{
     client::Link,
     config::{Address, Settings},
     learned::Learned,
+    load,
     meter::{self, Meter},
     port::Port,
     sunspec::{self, Sunspec},
@@ -87,6 +90,17 @@ impl Driver for ModbusDriver {
             interval: interval(config, kind),
         };
         self.units.iter().map(unit).collect()
+    }
+
+    fn turn(&self, unit: &UnitId) -> Duration {
+        let member = self.units.iter().find(|member| member.config.id == *unit);
+        member.map_or(Duration::ZERO, |Member { config, kind, .. }| match kind {
+            Kind::Meter(_) => {
+                let share = load::of_profile(self.link.address(), config);
+                share.mul_f64(meter::interval(config).as_secs_f64() / config.interval.as_secs_f64())
+            }
+            Kind::Sunspec(_) => Duration::ZERO,
+        })
     }
 
     async fn probe(&mut self, unit: &UnitId) -> Result<Vec<DeviceInfo>, Fault> {

@@ -13,6 +13,7 @@
 //! | `codec` | registers ↔ values, pure |
 //! | `fetch` | wanted registers → registers, with what was learned of the unit |
 //! | `learned` | what a unit does not have, over restarts |
+//! | `load` | how much of a line's time its units take, pure |
 //! | `client` | the link: deadlines, checks, reconnects |
 //! | `reading` | values → readings: signs, magnitudes, quality |
 //! | `meter` | profiled register devices |
@@ -31,6 +32,7 @@ mod driver;
 mod fetch;
 mod field;
 mod learned;
+mod load;
 mod meter;
 mod plan;
 mod port;

@@ -111,11 +111,6 @@ impl Meter {
             self.due[*class as usize] = class.period(interval).map(|period| now + period);
         }
     }
-
-    /// Registers of every request of a whole read, for how long they take.
-    pub fn extents(&self) -> Vec<Extent> {
-        self.points.iter().map(|(_, point)| extent(point)).collect()
-    }
 }
 
 /// What is so already is not written: such registers may wear out.

@@ -178,15 +178,15 @@ impl Profile {
         if !(1..=125).contains(&profile.limits.block) {
             return Err(wrong("limits.block must be 1 to 125".to_owned()));
         }
+        for (name, point) in &profile.points {
+            profile.limits.check(name, point).map_err(wrong)?;
+        }
         match &profile.signature {
             Some(_) if profile.discovery.is_some() => {
                 return Err(wrong("it describes itself: leave out `signature`".to_owned()));
             }
             Some(signature) => signature.check().map_err(wrong)?,
             None => {}
-        }
-        for (name, point) in &profile.points {
-            profile.limits.check(name, point).map_err(wrong)?;
         }
         for (command, table) in &profile.commands {
             table.check(command).map_err(wrong)?;
@@ -236,25 +236,6 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_checks_something_and_stands_where_a_device_does_not_describe_itself() {
-        let refused = |name: &str, signature: &str| {
-            let text = FILES.iter().find(|(file, _)| *file == name).unwrap().1;
-            let text = match text.find("[signature]") {
-                Some(at) => text[..at].to_owned() + signature,
-                None => format!("{text}\n{signature}"),
-            };
-            Profile::parse(name, &text).unwrap_err().to_string()
-        };
-        let empty = "[signature]\nchecks = []\n";
-        assert!(refused("eastron-sdm630", empty).contains("a device of any kind would fit"));
-        let check = "[signature]\nchecks = [{ register = 0, type = 'u16', equals = 1 }]\n";
-        assert!(refused("sunspec", check).contains("leave out `signature`"));
-        let wrong = "[signature]\nchecks = [{ register = 0, type = 'u16' }]\n";
-        let error = refused("eastron-sdm630", wrong);
-        assert!(error.contains("says nothing") && error.contains("eastron-sdm630"), "{error}");
-    }
-
-    #[test]
     fn a_point_that_the_limits_keep_from_being_read_is_named() {
         let parse = |limits: &str, register: u32| {
             let head = "manufacturer = 'M'\nmodels = []\nprotocol = 'modbus'\ndevice_type = 'energy_meter'\n\
@@ -284,5 +265,24 @@ mod tests {
             (Some(1), Some(5), Some(60))
         );
         assert_eq!((of(Class::Slow, 10), of(Class::Once, 10)), (Some(120), None));
+    }
+
+    #[test]
+    fn a_signature_checks_something_and_stands_where_a_device_does_not_describe_itself() {
+        let refused = |name: &str, signature: &str| {
+            let text = FILES.iter().find(|(file, _)| *file == name).unwrap().1;
+            let text = match text.find("[signature]") {
+                Some(at) => text[..at].to_owned() + signature,
+                None => format!("{text}\n{signature}"),
+            };
+            Profile::parse(name, &text).unwrap_err().to_string()
+        };
+        let empty = "[signature]\nchecks = []\n";
+        assert!(refused("eastron-sdm630", empty).contains("a device of any kind would fit"));
+        let check = "[signature]\nchecks = [{ register = 0, type = 'u16', equals = 1 }]\n";
+        assert!(refused("sunspec", check).contains("leave out `signature`"));
+        let wrong = "[signature]\nchecks = [{ register = 0, type = 'u16' }]\n";
+        let error = refused("eastron-sdm630", wrong);
+        assert!(error.contains("says nothing") && error.contains("eastron-sdm630"), "{error}");
     }
 }

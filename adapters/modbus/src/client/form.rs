@@ -8,7 +8,7 @@ use super::MAX_READ;
 
 /// What tells one answer of a unit from another one: function, and what the request decides of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// A read's: its function and how many registers.
     Registers(u8, u16),
     /// A write's: its function, address, and count or value.

@@ -33,8 +33,8 @@ use tokio_modbus::{
 };
 
 pub(crate) use self::error::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError, SERVER_FAILURE};
+pub(crate) use self::form::Form;
 use self::{
-    form::Form,
     open::open,
     rtu::Debts,
     wire::{End, Waiting, Wire},

@@ -36,9 +36,9 @@ pub(crate) fn found(unit: &UnitConfig, known: &Known) -> Vec<DeviceInfo> {
     if let Some(common) = &known.inverter {
         devices.push((&unit.main, signed(inverter(unit, known), common)));
         if known.battery {
-            let limits = Limits::of(unit, known.ratings.battery);
-            let takes = known.at(Model::Storage).map(|_| commands(unit, BATTERY, |way| limits.most(way)));
-            let mut info = battery(unit, limits, takes.unwrap_or_default());
+            let limits = known.controls.narrow(Limits::of(unit, known.ratings.battery));
+            let takes = known.controls.able(commands(unit, BATTERY, |way| limits.most(way)));
+            let mut info = battery(unit, limits, takes);
             info.max_power = info.max_power.or(known.ratings.battery);
             info.capacity = info.capacity.or(known.ratings.capacity);
             info.phases = known.phases(Model::Inverter);
@@ -71,8 +71,8 @@ fn inverter(unit: &UnitConfig, known: &Known) -> DeviceInfo {
     // With a battery on the DC side, the AC rating says nothing about how much the sun may give.
     info.max_power = info.max_power.or(known.ratings.power.filter(|_| !known.battery));
     info.phases = known.phases(Model::Inverter);
-    let takes = known.at(Model::Immediate).map(|_| commands(unit, ITSELF, |_| known.ratings.limit_base));
-    with_commands(info, Capability::EnergyMeter, takes.unwrap_or_default())
+    let base = known.controls.limit_base(known.ratings.limit_base);
+    with_commands(info, Capability::EnergyMeter, known.controls.able(commands(unit, ITSELF, |_| base)))
 }
 
 fn battery(unit: &UnitConfig, limits: Limits, takes: Vec<CommandSpec>) -> DeviceInfo {

@@ -2,6 +2,7 @@
 //! counters count. Pure.
 
 use super::{
+    control::Controls,
     discovery::{At, Common, Group},
     models::{Model, Role, basic, nameplate, phases_of, storage},
     snapshot::Snapshot,
@@ -17,6 +18,8 @@ pub(crate) struct Known {
     /// The meter, if it has one.
     pub meter: Option<Common>,
     pub ratings: Ratings,
+    /// What carries its commands.
+    pub controls: Controls,
     /// Is there a battery?
     pub battery: bool,
     /// Do the PV inputs count their energy? Fixed here, because changing to another counter between
@@ -73,6 +76,7 @@ impl Known {
             inverter,
             meter,
             ratings,
+            controls: Controls::of(|model| first.block(model)),
         }
     }
 

@@ -9,7 +9,7 @@
 use adapter_api::{Moment, Reading};
 
 use super::{
-    control::battery_mode,
+    control::{battery_mode, set_point_mode},
     devices::{meter_part, usage},
     known::Known,
     models::{Block, Model, Module, Role, immediate, inverter, meter, storage},
@@ -30,7 +30,10 @@ pub(crate) fn readings(unit: &UnitConfig, known: &Known, snapshot: &Snapshot, no
         readings.push((&unit.main, points.reading(&unit.main.id, rated, now)));
     }
     if known.battery {
-        let points = battery(snapshot.block(Model::Storage), &modules);
+        let mut points = battery(snapshot.block(Model::Storage), &modules);
+        let set_point =
+            snapshot.block(Model::DerControl).filter(|_| snapshot.block(Model::Storage).is_none());
+        points.word("batteryMode", set_point.and_then(set_point_mode));
         let rated = unit.battery.keys.max_power.or(known.ratings.battery);
         readings.push((&unit.battery, points.reading(&unit.battery.id, rated, now)));
     }

@@ -1,6 +1,7 @@
 //! The other end for tests: a small raw Modbus TCP server that answers from register banks, or as
 //! badly as a test asks for.
 
+pub(crate) mod der;
 pub(crate) mod hybrid;
 
 use std::{
@@ -53,7 +54,7 @@ pub(crate) enum Move {
     Exception(u8),
 }
 
-/// One request as it arrived: unit, function, address, count, and the words of a write.
+/// One request as it arrived: unit, function, address, count (of function 6: its word), and the words of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub unit: u8,
@@ -76,6 +77,8 @@ struct State {
     stubborn: Vec<u16>,
     /// Longer reads answer exception 3.
     most: Option<u16>,
+    /// Takes writes by function 6 alone.
+    single_writes: bool,
 }
 
 /// The server; it ends with the value.
@@ -158,6 +161,11 @@ impl Peer {
         self.state.lock().unwrap().stubborn.clear();
     }
 
+    /// Writes are taken by function 6 alone; function 16 answers exception 1.
+    pub fn takes_single_writes(&self) {
+        self.state.lock().unwrap().single_writes = true;
+    }
+
     /// Requests so far; forgets them.
     pub fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state.lock().unwrap().seen)
@@ -217,18 +225,16 @@ impl State {
     fn answer(&mut self, header: [u8; 7], pdu: &[u8], how: Move) -> Vec<u8> {
         let word = |at: usize| u16::from_be_bytes([pdu[at], pdu[at + 1]]);
         let (unit, function, start, count) = (header[6], pdu[0], word(1), word(3));
-        let words: Vec<u16> = pdu
-            .get(6..)
-            .unwrap_or_default()
-            .chunks(2)
-            .map(|two| u16::from_be_bytes([two[0], two[1]]))
-            .collect();
+        let written = if function == 6 { pdu.get(3..) } else { pdu.get(6..) };
+        let words: Vec<u16> =
+            written.unwrap_or_default().chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect();
         self.seen.push(Seen { unit, function, start, count, words: words.clone() });
         let body = match how {
             Move::Exception(code) => vec![function | 0x80, code],
             _ if function < 5 && self.most.is_some_and(|most| count > most) => vec![function | 0x80, 3],
             Move::Garbage => vec![function],
-            _ if function == 16 => self.confirm(unit, start, &words, how),
+            _ if function == 16 && self.single_writes => vec![function | 0x80, 1],
+            _ if matches!(function, 6 | 16) => self.confirm(unit, function, start, &words, how),
             _ => self.values(unit, function, start, count, how),
         };
         let mut frame = header.to_vec();
@@ -261,9 +267,9 @@ impl State {
         body
     }
 
-    fn confirm(&mut self, unit: u8, start: u16, words: &[u16], how: Move) -> Vec<u8> {
+    fn confirm(&mut self, unit: u8, function: u8, start: u16, words: &[u16], how: Move) -> Vec<u8> {
         if (start..).zip(words).any(|(at, _)| !self.words.contains_key(&(unit, 3, at))) {
-            return vec![16 | 0x80, 2];
+            return vec![function | 0x80, 2];
         }
         if how != Move::Silent {
             for (at, word) in (start..).zip(words).filter(|(at, _)| !self.stubborn.contains(at)) {
@@ -271,8 +277,10 @@ impl State {
             }
         }
         let at = if how == Move::EchoAddress { start + 1 } else { start };
-        let count = u16::try_from(words.len()).unwrap() + u16::from(how == Move::EchoCount);
-        [&[16][..], &at.to_be_bytes(), &count.to_be_bytes()].concat()
+        // Function 6 echoes its value, function 16 the number of registers.
+        let told = if function == 6 { words[0] } else { u16::try_from(words.len()).unwrap() };
+        let told = told.wrapping_add(u16::from(how == Move::EchoCount));
+        [&[function][..], &at.to_be_bytes(), &told.to_be_bytes()].concat()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The whole driver against a device on a socket.
 
 mod commands;
+mod der;
 mod holes;
 mod old_values;
 mod reads;
