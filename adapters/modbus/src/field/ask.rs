@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use adapter_api::{BoxFuture, Problem, Store, StoreError, StorePort, profile::Function};
+use adapter_api::{BoxFuture, Clock, Moment, Problem, Store, StoreError, StorePort, profile::Function};
 use serde::{Deserialize, de::value::MapDeserializer};
 
 use crate::{
-    client::LinkError,
+    client::{Link, LinkError},
     config::{Device, Settings},
+    learned::Learned,
     port::Port,
     units::{UnitConfig, resolve},
 };
@@ -58,17 +59,35 @@ pub(super) fn problem(port: &Port<'_>, error: &LinkError) -> Problem {
     port.fault(error).problem().clone()
 }
 
-/// The field tools learn nothing that must be kept.
-pub(super) fn forgetful() -> Store {
-    struct Forgetful;
-    impl StorePort for Forgetful {
-        fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
-            Box::pin(std::future::ready(Ok(None)))
-        }
+/// What a port needs beside unit and link, when nothing was learned and nothing shall be kept.
+pub(super) struct Blank {
+    store: Store,
+    clock: Clock,
+    learned: Learned,
+}
 
-        fn put<'a>(&'a self, _: &'a str, _: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
-            Box::pin(std::future::ready(Ok(())))
-        }
+impl Blank {
+    pub fn new() -> Self {
+        // The clock only tells how old it is what was learned earlier, and nothing was.
+        let clock = Clock::new("", || Moment { wall_ms: 0, mono_ms: 0 });
+        Self { store: Store::new(Forgetful), clock, learned: Learned::default() }
     }
-    Store::new(Forgetful)
+
+    /// A unit's way through a link.
+    pub fn port<'a>(&'a mut self, unit: &'a UnitConfig, link: &'a mut Link) -> Port<'a> {
+        let Self { store, clock, learned } = self;
+        Port { unit, store, clock, link, learned }
+    }
+}
+
+struct Forgetful;
+
+impl StorePort for Forgetful {
+    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn put<'a>(&'a self, _: &'a str, _: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }

@@ -17,7 +17,7 @@ const PATIENT_SERIAL: Duration = Duration::from_millis(700);
 /// Nobody gets less: a slow meter beside fast ones takes up to 300 ms.
 const BRIEF: Duration = Duration::from_millis(300);
 /// Bytes of the question and of an answer with two registers.
-const BYTES: usize = 8 + 9;
+pub(super) const BYTES: usize = 8 + 9;
 
 /// What narrows a scan.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -69,7 +69,8 @@ impl Scan {
     /// How long it takes at most, should nothing answer.
     pub fn longest(&self) -> Duration {
         let of = |line: &Address, units: usize, timeout: Duration| {
-            let transfer = line.serial().map_or(Duration::ZERO, |serial| serial.time_of(BYTES));
+            // On a slow line the bytes themselves take their time.
+            let transfer = line.serial().map_or(Duration::ZERO, |serial| serial.time_of(BYTES) * 2);
             (timeout + transfer) * u32::try_from(units).unwrap_or(u32::MAX)
         };
         let of_line = |line: &Address| {
@@ -88,7 +89,7 @@ impl Scan {
     /// How long a likely unit may take.
     pub(super) fn patient(&self, line: &Address) -> Duration {
         let unless_said = if line.serial().is_some() { PATIENT_SERIAL } else { PATIENT_TCP };
-        with_transfer(line, self.timeout.unwrap_or(unless_said))
+        self.timeout.unwrap_or(unless_said)
     }
 
     /// How long any other unit may take, when the slowest answer so far took so long. Without any
@@ -100,14 +101,10 @@ impl Scan {
         }
         match slowest {
             Some(slowest) => (slowest * 2).clamp(BRIEF.min(patient), patient),
-            None if line.serial().is_some() => with_transfer(line, BRIEF),
+            None if line.serial().is_some() => BRIEF,
             None => patient,
         }
     }
-}
-
-fn with_transfer(line: &Address, timeout: Duration) -> Duration {
-    timeout + line.serial().map_or(Duration::ZERO, |serial| serial.time_of(BYTES))
 }
 
 /// The settings of a serial port that are tried. What the address names is not varied.
@@ -211,9 +208,8 @@ mod tests {
         assert_eq!((given.patient(line), given.brief(line, Some(ms(2)))), (ms(100), ms(100)));
         let none = ScanOptions { timeout: Some(Duration::ZERO), ..ScanOptions::default() };
         assert!(scan("tcp://x", none).unwrap_err().contains("longer than 0"));
-        // On a slow line the bytes themselves take their time.
-        let slow = scan("rtu:///dev/x?baud=2400", ScanOptions::default()).unwrap();
-        assert!(slow.brief(&slow.lines[0], None) > ms(370));
+        let serial = scan("rtu:///dev/x", ScanOptions::default()).unwrap();
+        assert_eq!(serial.brief(&serial.lines[0], None), ms(300));
     }
 
     #[test]
@@ -221,5 +217,7 @@ mod tests {
         let options = |units: &str| ScanOptions { units: Some(units.to_owned()), ..ScanOptions::default() };
         assert_eq!(scan("tcp://x", options("1-10")).unwrap().longest(), Duration::from_secs(20));
         assert_eq!(scan("tcp://x", ScanOptions::default()).unwrap().longest(), Duration::from_secs(18 + 238));
+        let slow = scan("rtu:///dev/x?baud=2400&parity=none", options("1-10")).unwrap();
+        assert!(slow.longest() > Duration::from_millis(20 * (700 + 140)), "the bytes take their time");
     }
 }

@@ -9,7 +9,7 @@ use adapter_api::{
 
 use super::{
     Seen,
-    ask::{ask, forgetful, problem, refuses, settings},
+    ask::{Blank, ask, problem, refuses, settings},
     models, place,
 };
 use crate::{
@@ -89,9 +89,8 @@ fn unit_of(settings: &Settings, device: &str) -> Option<UnitConfig> {
 
 async fn look(settings: &Settings, unit: &UnitConfig, address: Address) -> Result<Probed, Problem> {
     place::check(&address).await?;
-    let store = forgetful();
-    let mut link = Link::new(address, settings);
-    let mut port = Port { unit, store: &store, link: &mut link };
+    let (mut blank, mut link) = (Blank::new(), Link::new(address, settings));
+    let mut port = blank.port(unit, &mut link);
     let points = match unit.profile.discovery {
         None => points(&mut port).await,
         Some(Discovery::Sunspec) => registers(&mut port).await,
@@ -110,10 +109,9 @@ async fn fetch(
     port: &mut Port<'_>,
     wanted: &[Extent],
 ) -> Result<BTreeMap<usize, Result<Vec<u16>, LinkError>>, Problem> {
-    let limits = port.unit.profile.limits;
     let mut fetched = BTreeMap::new();
     let mut answered = false;
-    for request in plan(wanted, limits.block, limits.gap) {
+    for request in plan(wanted, port.unit.rules(&port.unit.barred)) {
         let together = ask(port, request.function, request.start, request.count).await;
         let alone = request.members.len() == 1;
         match together {
@@ -162,7 +160,7 @@ async fn points(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
             seen: Seen {
                 part: part.clone(),
                 point: name.clone(),
-                function: code(point.function),
+                function: point.function.code(),
                 register: point.register,
                 raw,
                 value: value.map(|raw| decimal(raw * point.scale, point.kind)),
@@ -198,7 +196,7 @@ async fn registers(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
                 seen: Seen {
                     part: at.id.to_string(),
                     point: format!("+{}", register - at.start),
-                    function: code(Function::Holding),
+                    function: Function::Holding.code(),
                     register,
                     raw: word.into_iter().collect(),
                     value: word.map(|word| word.to_string()),
@@ -218,13 +216,6 @@ fn split(answer: Option<Result<Vec<u16>, LinkError>>) -> (Vec<u16>, Option<Strin
         Some(Err(LinkError::Exception(2))) => (Vec::new(), Some("no such register (exception 2)".to_owned())),
         Some(Err(error)) => (Vec::new(), Some(error.to_string())),
         None => (Vec::new(), Some("not asked".to_owned())),
-    }
-}
-
-const fn code(function: Function) -> u8 {
-    match function {
-        Function::Holding => 3,
-        Function::Input => 4,
     }
 }
 

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::{
         client::Link,
-        field::ask::{forgetful, settings, unit},
+        field::ask::{Blank, settings, unit},
         testing::Peer,
     };
 
@@ -139,10 +139,9 @@ mod tests {
             ),
             profile("d-absent", "{ register = 99, type = 'u16', min = 0 }"),
         ];
-        let (unit, store) = (unit(1, std::time::Duration::from_secs(2)), forgetful());
+        let (unit, mut blank) = (unit(1, std::time::Duration::from_secs(2)), Blank::new());
         let mut link = Link::new(peer.place(), &settings("tcp://x"));
-        let mut port = Port { unit: &unit, store: &store, link: &mut link };
-        let fitting = matching(&mut port, profiles.iter()).await.unwrap();
+        let fitting = matching(&mut blank.port(&unit, &mut link), profiles.iter()).await.unwrap();
         let names: Vec<_> = fitting.iter().map(|profile| profile.name.as_str()).collect();
         assert_eq!(names, ["b-strict", "a-loose"]);
         assert_eq!(peer.seen().len(), 3, "each register is asked for once");

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use adapter_api::{Problem, Store, profile::Function};
+use adapter_api::{Problem, profile::Function};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ask::{forgetful, nobody, problem, settings, unit},
+    ask::{Blank, nobody, problem, settings, unit},
     models, place,
-    plan::Scan,
+    plan::{BYTES, Scan},
     recognise::recognise,
     report::{Found, Identity, Report},
 };
@@ -64,7 +64,7 @@ impl Scan {
             place::check(line).await?;
         }
         let total = self.lines.len() * self.first.len();
-        Sweep { scan: self, report, watch, store: forgetful(), link: None, slowest: None, done: 0, total }
+        Sweep { scan: self, report, watch, blank: Blank::new(), link: None, slowest: None, done: 0, total }
             .run()
             .await
     }
@@ -74,7 +74,7 @@ struct Sweep<'a> {
     scan: &'a Scan,
     report: &'a mut Report,
     watch: &'a mut (dyn FnMut(Step<'_>) + Send),
-    store: Store,
+    blank: Blank,
     link: Option<Link>,
     /// The slowest answer to a question that was answered.
     slowest: Option<Duration>,
@@ -140,7 +140,6 @@ impl Sweep<'_> {
         if self.link.as_ref().is_none_or(|link| link.address() != line) {
             // The old one goes first: a serial port has one user.
             self.link = None;
-            self.link = Some(Link::new(line.clone(), &settings(&address)));
         }
         for (place, id) in units.iter().enumerate() {
             let found = match self.sign(line, *id, likely).await {
@@ -177,13 +176,13 @@ impl Sweep<'_> {
         let functions: &[Function] =
             if likely { &[Function::Holding, Function::Input] } else { &[Function::Holding] };
         let unit = unit(id, timeout);
-        let Some(link) = &mut self.link else { return Sign::Nothing };
-        let mut port = Port { unit: &unit, store: &self.store, link };
         let mut sign = Sign::Nothing;
         for function in functions {
+            let link = self.link.get_or_insert_with(|| Link::new(line.clone(), &settings(&line.to_string())));
+            let mut port = self.blank.port(&unit, link);
             let mut begun = Instant::now();
             let mut answer = port.read(*function, 0, 2).await;
-            if matches!(answer, Err(LinkError::Unreachable(_))) && self.done > 0 {
+            if lost(&answer) && self.done > 0 {
                 sleep(AGAIN).await;
                 begun = Instant::now();
                 answer = port.read(*function, 0, 2).await;
@@ -199,9 +198,14 @@ impl Sweep<'_> {
                     tracing::debug!(unit = id, why, "an answer that does not belong to the question");
                     sign = Sign::Garbled;
                 }
-                Err(error @ (LinkError::Unreachable(_) | LinkError::Impossible(_))) => {
-                    return Sign::Lost(problem(&port, &error));
-                }
+                Err(error) => return Sign::Lost(problem(&port, &error)),
+            }
+            if line.serial().is_some() {
+                // The link would leave the line alone for as long as the longest answer takes, which is
+                // right for readings. Here an answer is short and names its unit: a late one is no life.
+                self.link = None;
+                sleep(line.serial().map_or(Duration::ZERO, |line| line.time_of(BYTES) + line.silence()))
+                    .await;
             }
         }
         sign
@@ -211,7 +215,7 @@ impl Sweep<'_> {
     async fn look(&mut self, line: &Address, id: u8) -> Option<Found> {
         let unit = unit(id, self.scan.patient(line));
         let link = self.link.as_mut()?;
-        let mut port = Port { unit: &unit, store: &self.store, link };
+        let mut port = self.blank.port(&unit, link);
         let mut found = Found { address: line.to_string(), unit: id, ..Found::default() };
         match describe(&mut port, &mut found).await {
             Ok(()) => {}
@@ -223,6 +227,11 @@ impl Sweep<'_> {
         }
         Some(found)
     }
+}
+
+/// Could the line itself not be used?
+fn lost(answer: &Result<Vec<u16>, LinkError>) -> bool {
+    matches!(answer, Err(LinkError::Unreachable(_) | LinkError::NoPort { .. }))
 }
 
 async fn describe(port: &mut Port<'_>, found: &mut Found) -> Result<(), LinkError> {
