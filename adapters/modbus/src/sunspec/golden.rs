@@ -10,20 +10,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use adapter_api::{Clock, DeviceInfo, Driver, Moment, Reading, Store, UnitId, Value, Wanted};
+use adapter_api::{DeviceInfo, Reading, Value};
 
-use super::tests::NoNotes;
-use crate::{driver::ModbusDriver, testing::Peer};
+use super::tests::Bench;
+use crate::testing::Peer;
 
-const NOW: Moment = Moment { wall_ms: 1_000, mono_ms: 1 };
 /// Two meters have tables, so that it shows what they change.
 const DEVICES: &str = "[device.home]\nprofile = 'sunspec'\n[device.home-meter3]\nusage = 'pv'\n";
 
 fn folders() -> Vec<PathBuf> {
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
-    let mut folders: Vec<PathBuf> = all.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folders = all.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = folders.filter(|folder| folder.join("registers.txt").exists()).collect();
     folders.sort();
+    assert!(folders.len() >= 14, "{folders:?}");
     folders
+}
+
+/// A device that answers as one of the dumps says.
+pub(super) async fn dumped(case: &str) -> Peer {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(case).join("registers.txt");
+    let dump = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert!(dump.starts_with("# "), "{case}: say what it shows and where it is from");
+    let peer = Peer::start().await;
+    serve(&peer, &dump);
+    peer
 }
 
 /// Lets the peer answer as the dump says.
@@ -73,40 +84,34 @@ fn show(reading: &Reading) -> String {
     text
 }
 
+/// Devices and readings as text, with a device that takes requests of up to `block` registers.
+async fn shown(case: &str, block: u16) -> String {
+    let peer = dumped(case).await;
+    let mut bench = Bench::new(&peer, DEVICES, block);
+    let mut text: String = bench.probe().await.unwrap().iter().map(describe).collect();
+    let readings: String = bench.read().await.unwrap().iter().map(show).collect();
+    let again: String = bench.read().await.unwrap().iter().map(show).collect();
+    assert_eq!(readings, again, "{case}");
+    // A string may be longer than what a device takes.
+    assert!(peer.seen().iter().all(|request| request.count <= block.max(16)), "{case}");
+    text.push_str(&readings);
+    text
+}
+
 #[tokio::test]
-async fn every_folder_of_testdata_gives_what_it_expects() {
+async fn every_folder_of_testdata_gives_what_it_expects_whatever_its_device_takes_in_one_request() {
     let mut wrong = Vec::new();
     for folder in folders() {
-        let dump = std::fs::read_to_string(folder.join("registers.txt")).unwrap();
-        assert!(dump.starts_with("# "), "{}: say what it shows and where it is from", folder.display());
-        let peer = Peer::start().await;
-        serve(&peer, &dump);
-        let clock = Clock::new("boot", || NOW);
-        let mut driver =
-            ModbusDriver::new("it", &peer.settings(DEVICES), clock, Store::new(NoNotes)).unwrap();
-        let unit = UnitId::from("it/1");
-        let mut got = String::new();
-        match driver.probe(&unit).await {
-            Ok(devices) => got.extend(devices.iter().map(describe)),
-            Err(fault) => panic!("{}: {fault}", folder.display()),
-        }
-        // A second read gives the same: nothing is found anew.
-        for again in [false, true] {
-            let readings = driver.read(&unit, Wanted::All).await.unwrap();
-            let text: String = readings.iter().map(show).collect();
-            if again {
-                assert!(got.ends_with(&text), "{}: twice the same", folder.display());
-            } else {
-                got += &text;
-            }
-        }
-        assert!(peer.seen().iter().all(|request| request.count <= 125));
+        let case = folder.file_name().unwrap().to_str().unwrap();
         let expected = folder.join("expected.txt");
         if std::env::var_os("REGENERATE").is_some() {
-            std::fs::write(&expected, &got).unwrap();
+            std::fs::write(&expected, shown(case, 125).await).unwrap();
         }
         let wanted = std::fs::read_to_string(&expected).unwrap_or_default();
-        wrong.extend(difference(&wanted, &got).map(|lines| format!("{}\n{lines}", folder.display())));
+        for block in [125, 100, 64, 50, 30, 12] {
+            let got = shown(case, block).await;
+            wrong.extend(difference(&wanted, &got).map(|lines| format!("{case}, block {block}\n{lines}")));
+        }
     }
     assert!(wrong.is_empty(), "expected -, got +\n{}", wrong.join("\n"));
 }
