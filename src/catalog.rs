@@ -25,6 +25,10 @@ pub struct Connection {
     pub configured_grid: Vec<String>,
     /// Key below the table, and what is wrong there.
     pub mistakes: Vec<(String, String)>,
+    /// Key below the table, and what somebody will wonder about.
+    pub doubts: Vec<(String, String)>,
+    /// What it holds at the other end, and whether no other connection can hold it too.
+    pub holds: Option<(String, bool)>,
     /// Makes the adapter, again at each restart.
     pub build: Box<dyn Fn() -> Box<dyn Adapter> + Send + Sync>,
 }
@@ -58,6 +62,8 @@ fn modbus(name: &str, settings: &adapter_modbus::Settings) -> Connection {
         disabled: off.map(|(id, _)| id.clone()).collect(),
         configured_grid: grid.map(|(id, _)| id.clone()).collect(),
         mistakes,
+        doubts: settings.overload().into_iter().collect(),
+        holds: settings.holds(),
         build: Box::new(move || adapter_modbus::adapter(&connection, &owned)),
     }
 }

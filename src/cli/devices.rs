@@ -68,8 +68,8 @@ fn one(device: &Value) {
     if let Some(problem) = device["problem"].as_str() {
         say(&format!("problem  {problem}"));
     }
-    for (what, times) in device["counts"].as_object().into_iter().flatten() {
-        say(&format!("count    {what} {times} since the gateway started"));
+    if let Some(polls) = polls(device) {
+        say(&polls);
     }
     say(&format!("profile  {}, adapter {}", text(device, "profile"), text(device, "adapter")));
     let latest = &device["latest"];
@@ -89,6 +89,17 @@ fn one(device: &Value) {
     commands.iter().for_each(|command| say(&taken(command)));
 }
 
+/// How often it could not be read, and why; none while that never happened.
+fn polls(device: &Value) -> Option<String> {
+    let counted = [("failedPolls", "came to nothing"), ("missedPolls", "missed because its link was busy")];
+    let words: Vec<_> = counted
+        .into_iter()
+        .filter_map(|(key, words)| Some((device["counts"][key].as_u64().filter(|times| *times > 0)?, words)))
+        .map(|(times, words)| format!("{times} {words}"))
+        .collect();
+    (!words.is_empty()).then(|| format!("polls    {}, since the gateway started", words.join(", ")))
+}
+
 /// A command that a device takes, with what is special about it.
 fn taken(command: &Value) -> String {
     let parameters = command["parameters"].as_object().into_iter().flatten();
@@ -102,4 +113,28 @@ fn taken(command: &Value) -> String {
         special.into_iter().filter(|(key, _)| command[key] == true).map(|(_, words)| words).collect();
     let special = if special.is_empty() { String::new() } else { format!(" ({})", special.join(", ")) };
     format!("command  {}{}{special}", text(command, "command"), parameters.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn polls_that_went_wrong_are_shown_and_what_never_happened_is_not() {
+        let shown = |counts: Value| polls(&json!({ "counts": counts }));
+        assert_eq!(shown(json!({})), None);
+        assert_eq!(
+            shown(json!({"failedPolls": 3, "missedPolls": 12})).as_deref(),
+            Some(
+                "polls    3 came to nothing, 12 missed because its link was busy, since the gateway started"
+            )
+        );
+        let missed = shown(json!({"failedPolls": 0, "missedPolls": 1}));
+        assert_eq!(
+            missed.as_deref(),
+            Some("polls    1 missed because its link was busy, since the gateway started")
+        );
+    }
 }

@@ -95,11 +95,20 @@ fn devices(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut first: BTreeMap<String, String> = BTreeMap::new();
     let mut grid: Option<String> = None;
+    let mut held: BTreeMap<String, String> = BTreeMap::new();
     for connection in config.adapters.connections() {
         let at = |key: &str| format!("{}.{key}", connection.name);
         findings.extend(
             connection.mistakes.iter().map(|(key, message)| Finding::error(at(key), message.as_str())),
         );
+        findings.extend(
+            connection.doubts.iter().map(|(key, message)| Finding::warning(at(key), message.as_str())),
+        );
+        if let Some((end, alone)) = &connection.holds
+            && let Some(other) = held.insert(end.clone(), connection.name.clone())
+        {
+            findings.push(held_twice(at("address"), end, *alone, &other));
+        }
         for device in &connection.devices {
             let id = device.id.to_string();
             let key = at(&format!("device.{id}"));
@@ -127,4 +136,22 @@ fn devices(config: &Config) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Two connections to one end get in each other's way.
+fn held_twice(key: String, end: &str, alone: bool, other: &str) -> Finding {
+    let remedy = format!("put the devices of both below [{other}]");
+    if alone {
+        Finding::error(
+            key,
+            format!("`{end}` is held by [{other}] already, and a serial port has one client: {remedy}"),
+        )
+    } else {
+        Finding::warning(
+            key,
+            format!(
+                "[{other}] connects to `{end}` as well; many devices serve one client only: {remedy}, with a `unit` each"
+            ),
+        )
+    }
 }

@@ -4,6 +4,8 @@
 
 mod notes;
 mod outlet;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +23,7 @@ use crate::journal::{DeviceRow, Journal};
 #[derive(Clone)]
 pub struct Devices {
     rows: Arc<RwLock<BTreeMap<DeviceId, DeviceRow>>>,
+    /// Only of devices in `rows`; locked after it.
     counts: Arc<RwLock<BTreeMap<DeviceId, BTreeMap<Counter, u64>>>>,
     version: Arc<watch::Sender<u64>>,
     journal: Journal,
@@ -79,6 +82,7 @@ impl Devices {
             let mut held = self.rows.write().unwrap_or_else(PoisonError::into_inner);
             held.retain(|_, row| row.adapter != adapter);
             held.extend(rows.clone());
+            self.forget_counts(&held);
         }
         self.version.send_modify(|version| *version += 1);
         // Together, so that they share one commit; what the journal has already is not written again.
@@ -102,8 +106,18 @@ impl Devices {
 
     /// Leaves out what an adapter had: it is no longer configured.
     pub fn remove_adapter(&self, adapter: &str) {
-        self.rows.write().unwrap_or_else(PoisonError::into_inner).retain(|_, row| row.adapter != adapter);
+        {
+            let mut held = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+            held.retain(|_, row| row.adapter != adapter);
+            self.forget_counts(&held);
+        }
         self.version.send_modify(|version| *version += 1);
+    }
+
+    /// What was counted of a device goes with it.
+    fn forget_counts(&self, held: &BTreeMap<DeviceId, DeviceRow>) {
+        let mut counts = self.counts.write().unwrap_or_else(PoisonError::into_inner);
+        counts.retain(|id, _| held.contains_key(id));
     }
 
     /// One device.
@@ -158,11 +172,16 @@ impl Devices {
     }
 
     fn count(&self, id: &DeviceId, what: Counter, times: u64) {
+        // Held meanwhile, so that what an adapter says at its end does not outlive the device.
+        let held = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        if !held.contains_key(id) {
+            return;
+        }
         let mut counts = self.counts.write().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(id.clone()).or_default().entry(what).or_default() += times;
     }
 
-    /// What was counted of a device since the start of the process.
+    /// What was counted of a device since the start of the process, as long as it was there.
     pub fn counts(&self, id: &str) -> BTreeMap<Counter, u64> {
         self.counts.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned().unwrap_or_default()
     }

@@ -1,6 +1,8 @@
 //! Devices and their latest values over HTTP.
 
-use adapter_api::{Bounds, CommandSpec, ParameterKind, Value as Point};
+use std::collections::BTreeMap;
+
+use adapter_api::{Bounds, CommandSpec, Counter, ParameterKind, Value as Point};
 use axum::{
     Json,
     extract::{Path, State},
@@ -52,21 +54,16 @@ fn device(api: &Api, row: &DeviceRow, leases: &[LeaseView]) -> Value {
         "bounds": bounds(info.bounds),
         "lease": leases.iter().filter(|view| view.device == info.id).filter_map(holder).collect::<Vec<_>>(),
         "availability": availability,
-        "counts": counts(api, info.id.as_str()),
+        "counts": counts(&api.devices.counts(info.id.as_str())),
         "problem": row.problem.as_ref().map(ToString::to_string),
         "commands": info.commands.iter().map(command).collect::<Vec<_>>(),
         "latest": latest.as_ref().map(reading),
     })
 }
 
-/// How often what went wrong, since the start of the process.
-fn counts(api: &Api, id: &str) -> Value {
-    api.devices
-        .counts(id)
-        .into_iter()
-        .map(|(what, times)| (what.as_str().to_owned(), json!(times)))
-        .collect::<Map<_, _>>()
-        .into()
+/// How often what went wrong, since the start of the process; what never happened is left out.
+fn counts(counted: &BTreeMap<Counter, u64>) -> Value {
+    counted.iter().map(|(what, times)| (what.as_str().to_owned(), json!(times))).collect::<Map<_, _>>().into()
 }
 
 /// W; null: as far as the device goes.
@@ -131,4 +128,16 @@ pub(super) fn reading(stored: &Stored) -> Value {
             "produced": kwh(stored.energy.produced.increment),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_happened_is_counted_under_its_word() {
+        assert_eq!(counts(&BTreeMap::new()), json!({}));
+        let both = [(Counter::FailedPolls, 3), (Counter::MissedPolls, 12)].into();
+        assert_eq!(counts(&both), json!({"failedPolls": 3, "missedPolls": 12}));
+    }
 }

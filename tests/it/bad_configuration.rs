@@ -52,6 +52,14 @@ fn each_mistake_names_its_file_line_key_and_remedy() {
             "error: modbus.roof.device.roof: the device id `roof` stands at modbus.attic.device.roof as well",
         ),
         (with_gateway(two_grids), "a home has one"),
+        (
+            with_gateway(&format!("{}{}", line("a", 1), line("b", 1))),
+            "maestro.toml:9: error: modbus.b.address: `/dev/ttyUSB0` is held by [modbus.a] already",
+        ),
+        (
+            with_gateway(&ROOF.replace("tcp://127.0.0.1:502", "rtu:///dev/ttyUSB0?speed=9600")),
+            "`speed` is no option: allowed are baud, parity, stop",
+        ),
         (ROOF.to_owned(), "error: gateway.id: it is missing; give this home a name of its own"),
         (
             with_gateway(
@@ -73,6 +81,29 @@ fn each_mistake_names_its_file_line_key_and_remedy() {
         let said = refused(&text);
         assert!(said.contains(expected), "expected: {expected}\nsaid: {said}\nfor:\n{text}");
     }
+}
+
+/// A serial line with so many meters, read each second.
+fn line(name: &str, meters: u8) -> String {
+    let meter = |unit| {
+        format!(
+            "[modbus.{name}.device.{name}{unit}]\nprofile = \"eastron-sdm630\"\nunit = {unit}\nusage = \"load\"\n"
+        )
+    };
+    let meters: String = (1..=meters).map(meter).collect();
+    format!("[modbus.{name}]\naddress = \"rtu:///dev/ttyUSB0\"\ninterval = \"1s\"\n{meters}")
+}
+
+#[test]
+fn a_line_that_cannot_keep_its_interval_is_a_warning_with_one_that_it_can_keep() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("maestro.toml");
+    fs::write(&file, with_gateway(&line("line", 10))).unwrap();
+    let check = maestro().arg("--config").arg(&file).arg("check").output().unwrap();
+    let said = String::from_utf8(check.stdout).unwrap();
+    assert!(check.status.success(), "{said}");
+    let wanted = "maestro.toml:6: warning: modbus.line.interval: 10 units need 182 % of the time";
+    assert!(said.contains(wanted) && said.contains("interval = \"2s\""), "{said}");
 }
 
 #[test]

@@ -93,6 +93,8 @@ pub trait Driver: Send {
     fn units(&self) -> Vec<Unit>;
 
     /// One cheap request, or the discovery where the unit is not known yet. Returns its devices.
+    /// Comes before the first read, and before the next one of a unit that was away: what a unit must
+    /// be set up with is sent here, for it may have lost it meanwhile.
     ///
     /// # Errors
     /// [`Fault`] when it does not answer usefully.

@@ -1,6 +1,8 @@
 //! The unit's turn: which kind of unit it is, and what its link brought. Owns the link and the
 //! units; never decides when.
 
+use std::time::Duration;
+
 use adapter_api::{
     AdapterError, Clock, DeviceInfo, Driver, Fault, Job, Problem, ReadBack, Reading, Store, Unit, UnitId,
     Wanted, WriteOutcome, Written, profile::Discovery,
@@ -9,6 +11,8 @@ use adapter_api::{
 use crate::{
     client::Link,
     config::{Address, Settings},
+    learned::Learned,
+    load,
     meter::{self, Meter},
     port::Port,
     sunspec::{self, Sunspec},
@@ -26,6 +30,7 @@ pub(crate) struct ModbusDriver {
 struct Member {
     config: UnitConfig,
     kind: Kind,
+    learned: Learned,
 }
 
 enum Kind {
@@ -48,15 +53,17 @@ impl ModbusDriver {
                 Some(Discovery::Sunspec) => Kind::Sunspec(Sunspec::default()),
                 None => Kind::Meter(Meter::new(&config)),
             };
-            Member { config, kind }
+            Member { config, kind, learned: Learned::default() }
         };
         let units = resolve(connection, settings).into_iter().map(member).collect();
         Ok(Self { link: Link::new(address, settings), units, clock, store })
     }
 
     fn member(&mut self, unit: &UnitId) -> Option<(&mut Kind, Port<'_>)> {
-        let Member { config, kind } = self.units.iter_mut().find(|member| member.config.id == *unit)?;
-        Some((kind, Port { unit: config, store: &self.store, link: &mut self.link }))
+        let member = self.units.iter_mut().find(|member| member.config.id == *unit)?;
+        let Member { config, kind, learned } = member;
+        let (store, clock) = (&self.store, &self.clock);
+        Some((kind, Port { unit: config, store, clock, link: &mut self.link, learned }))
     }
 }
 
@@ -73,12 +80,27 @@ impl Driver for ModbusDriver {
             Kind::Meter(_) => vec![meter::describe(unit)],
             Kind::Sunspec(_) => sunspec::declared(unit),
         };
-        let unit = |Member { config, kind }: &Member| Unit {
+        let interval = |unit: &UnitConfig, kind: &Kind| match kind {
+            Kind::Meter(_) => meter::interval(unit),
+            Kind::Sunspec(_) => unit.interval,
+        };
+        let unit = |Member { config, kind, .. }: &Member| Unit {
             id: config.id.clone(),
             devices: devices(config, kind).into_iter().map(|device| device.id).collect(),
-            interval: config.interval,
+            interval: interval(config, kind),
         };
         self.units.iter().map(unit).collect()
+    }
+
+    fn turn(&self, unit: &UnitId) -> Duration {
+        let member = self.units.iter().find(|member| member.config.id == *unit);
+        member.map_or(Duration::ZERO, |Member { config, kind, .. }| match kind {
+            Kind::Meter(_) => {
+                let share = load::of_profile(self.link.address(), config);
+                share.mul_f64(meter::interval(config).as_secs_f64() / config.interval.as_secs_f64())
+            }
+            Kind::Sunspec(_) => Duration::ZERO,
+        })
     }
 
     async fn probe(&mut self, unit: &UnitId) -> Result<Vec<DeviceInfo>, Fault> {
@@ -89,12 +111,12 @@ impl Driver for ModbusDriver {
         }
     }
 
-    async fn read(&mut self, unit: &UnitId, _wanted: Wanted) -> Result<Vec<Reading>, Fault> {
+    async fn read(&mut self, unit: &UnitId, wanted: Wanted) -> Result<Vec<Reading>, Fault> {
         // Before the first request: a reading must not be younger than its values.
         let now = self.clock.now();
         let (kind, mut port) = self.member(unit).ok_or_else(|| Fault::Answered(no_such_unit(unit)))?;
         match kind {
-            Kind::Meter(meter) => meter.read(&mut port, now).await,
+            Kind::Meter(meter) => meter.read(&mut port, wanted, now).await,
             Kind::Sunspec(sunspec) => sunspec.read(&mut port, now).await,
         }
     }

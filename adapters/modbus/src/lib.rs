@@ -12,6 +12,8 @@
 //! | `plan` | points → requests, pure |
 //! | `codec` | registers ↔ values, pure |
 //! | `fetch` | wanted registers → registers, with what was learned of the unit |
+//! | `learned` | what a unit does not have, over restarts |
+//! | `load` | how much of a line's time its units take, pure |
 //! | `client` | the link: deadlines, checks, reconnects |
 //! | `reading` | values → readings: signs, magnitudes, quality |
 //! | `meter` | profiled register devices |
@@ -29,6 +31,8 @@ mod declare;
 mod driver;
 mod fetch;
 mod field;
+mod learned;
+mod load;
 mod meter;
 mod plan;
 mod port;

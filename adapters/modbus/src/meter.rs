@@ -1,12 +1,18 @@
-//! Register devices with a profile: points are planned once, read, scaled, and turned into a
-//! reading with the signs of what the meter measures. Knows no model by name.
+//! Register devices with a profile: the points whose turn it is are read in the fewest requests,
+//! scaled, and turned into a reading with the signs of what the meter measures. Knows no model by name.
 
-use adapter_api::{Capability, DeviceInfo, DeviceType, Fault, Moment, Reading, Usage, profile::Point};
+use std::time::Duration;
+
+use adapter_api::{
+    Capability, DeviceInfo, DeviceType, Fault, Moment, Reading, Usage, Wanted,
+    profile::{Class, Function, Point, Setup},
+};
+use tokio::time::Instant;
 
 use crate::{
     codec,
     declare::with_commands,
-    plan::{Extent, Request, plan},
+    plan::Extent,
     port::Port,
     reading::{Points, role_of},
     units::UnitConfig,
@@ -15,7 +21,8 @@ use crate::{
 /// A unit that is one device with a profile.
 pub(crate) struct Meter {
     points: Vec<(String, Point)>,
-    requests: Vec<Request>,
+    /// When each class is read next, in the order of `Class::ALL`; none: not before it is found again.
+    due: [Option<Instant>; 4],
 }
 
 /// What is known about it, which is all from the profile and the configuration.
@@ -34,43 +41,87 @@ fn usage(unit: &UnitConfig) -> Usage {
     unit.main.keys.usage.or(unit.profile.usage).unwrap_or(Usage::Grid)
 }
 
+/// How often the unit is read: as often as the points that are read most often.
+pub(crate) fn interval(unit: &UnitConfig) -> Duration {
+    let periods = unit.profile.points.values().filter_map(|point| point.class.period(unit.interval));
+    periods.min().unwrap_or(unit.interval)
+}
+
 impl Meter {
     pub fn new(unit: &UnitConfig) -> Self {
-        let points: Vec<_> =
-            unit.profile.points.iter().map(|(name, point)| (name.clone(), point.clone())).collect();
-        let extents: Vec<_> = points.iter().map(|(_, point)| extent(point)).collect();
-        let requests = plan(&extents, unit.profile.limits.block, unit.profile.limits.gap);
-        Self { points, requests }
+        let points = unit.profile.points.iter().map(|(name, point)| (name.clone(), point.clone())).collect();
+        Self { points, due: [Some(Instant::now()); 4] }
     }
 
-    /// The cheapest sign of life: the first point of the plan.
-    pub async fn probe(&self, port: &mut Port<'_>) -> Result<Vec<DeviceInfo>, Fault> {
-        if let Some(place) = self.requests.first().and_then(|request| request.members.first()) {
-            let Extent { function, start, count } = extent(&self.points[*place].1);
+    /// The cheapest sign of life: the point with the lowest address. What it is set up with may be lost.
+    pub async fn probe(&mut self, port: &mut Port<'_>) -> Result<Vec<DeviceInfo>, Fault> {
+        if let Some(Extent { function, start, count }) = self.first() {
             port.read(function, start, count).await.map_err(|error| port.fault(&error))?;
         }
+        if port.unit.main.keys.control == Some(true) {
+            for setup in &port.unit.profile.setup {
+                set_up(port, *setup).await?;
+            }
+        }
+        port.learned.doubt(port.clock.now().wall_ms);
+        self.due = [Some(Instant::now()); 4];
         Ok(vec![describe(port.unit)])
     }
 
-    pub async fn read(&self, port: &mut Port<'_>, now: Moment) -> Result<Vec<Reading>, Fault> {
+    fn first(&self) -> Option<Extent> {
+        self.points.iter().map(|(_, point)| extent(point)).min()
+    }
+
+    pub async fn read(
+        &mut self,
+        port: &mut Port<'_>,
+        wanted: Wanted,
+        now: Moment,
+    ) -> Result<Vec<Reading>, Fault> {
+        let turn = Instant::now();
+        let classes = self.classes(wanted, turn, interval(port.unit));
+        let chosen: Vec<_> = self.points.iter().filter(|(_, point)| classes.contains(&point.class)).collect();
+        let extents: Vec<Extent> = chosen.iter().map(|(_, point)| extent(point)).collect();
+        let fetched = port.fetch_known(&extents).await.map_err(|error| port.fault(&error))?;
         let mut points = Points::default();
-        for request in &self.requests {
-            let words = port.read(request.function, request.start, request.count).await;
-            let words = words.map_err(|error| port.fault(&error))?;
-            for place in &request.members {
-                let (name, point) = &self.points[*place];
-                let own = &words[usize::from(point.register - request.start)..];
-                let raw = codec::number(own, point.kind, point.order);
-                points.number(name, raw.map(|raw| raw * point.scale));
-            }
+        for ((name, point), words) in chosen.into_iter().zip(fetched) {
+            let raw = words.and_then(|words| codec::number(&words, point.kind, point.order));
+            points.number(name, raw.map(|raw| raw * point.scale));
         }
         let unit = port.unit;
+        self.served(&classes, turn, unit.interval);
         let info = describe(unit);
         if info.usage.is_some() {
             points = points.turn(usage(unit), unit.main.keys.invert.unwrap_or(false));
         }
         Ok(points.reading(&unit.main.id, info.max_power, now).into_iter().collect())
     }
+
+    /// Whose turn it is; a turn that is closer than to the next one counts as now.
+    fn classes(&self, wanted: Wanted, now: Instant, between: Duration) -> Vec<Class> {
+        let due = |at: &Option<Instant>| at.is_some_and(|at| at <= now + between / 2);
+        // A turn at which nothing is due is one out of turn, for somebody who wants to see.
+        let all = wanted == Wanted::All || !self.due.iter().any(due);
+        let classes = Class::ALL.into_iter().zip(&self.due);
+        classes.filter(|(_, at)| all || due(at)).map(|(class, _)| class).collect()
+    }
+
+    fn served(&mut self, classes: &[Class], now: Instant, interval: Duration) {
+        for class in classes {
+            self.due[*class as usize] = class.period(interval).map(|period| now + period);
+        }
+    }
+}
+
+/// What is so already is not written: such registers may wear out.
+async fn set_up(port: &mut Port<'_>, setup: Setup) -> Result<(), Fault> {
+    let Setup { register, value } = setup;
+    let shown = port.read(Function::Holding, register, 1).await.map_err(|error| port.fault(&error))?;
+    if shown != [value] {
+        tracing::info!(unit = %port.unit.id, register, value, "the unit is set up");
+        port.write(register, &[value]).await.map_err(|error| port.fault(&error))?;
+    }
+    Ok(())
 }
 
 fn extent(point: &Point) -> Extent {
@@ -78,29 +129,4 @@ fn extent(point: &Point) -> Extent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::units::resolve;
-
-    #[test]
-    fn every_profile_with_points_is_planned_within_its_limits() {
-        for (name, profile) in adapter_api::profile::builtin() {
-            if profile.points.is_empty() {
-                continue;
-            }
-            let settings = format!("address = 'tcp://x'\n[device.m]\nprofile = '{name}'");
-            let units = resolve("home", &toml::from_str(&settings).unwrap());
-            let meter = Meter::new(&units[0]);
-            let read: usize = meter.requests.iter().map(|request| request.members.len()).sum();
-            assert_eq!(read, profile.points.len());
-            assert!(meter.requests.iter().all(|request| request.count <= profile.limits.block), "{name}");
-        }
-    }
-
-    #[test]
-    fn the_sdm630_is_one_request() {
-        let settings = "address = 'tcp://x'\n[device.m]\nprofile = 'eastron-sdm630'";
-        let units = resolve("home", &toml::from_str(settings).unwrap());
-        assert_eq!(Meter::new(&units[0]).requests.len(), 1);
-    }
-}
+mod tests;

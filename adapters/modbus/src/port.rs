@@ -1,9 +1,10 @@
 //! One unit's way through the link: what it may use, and its errors in words. Never decides when.
 
-use adapter_api::{Fault, Store, WriteOutcome, profile::Function};
+use adapter_api::{Clock, Fault, Store, WriteOutcome, profile::Function};
 
 use crate::{
     client::{Link, LinkError},
+    learned::Learned,
     units::UnitConfig,
 };
 
@@ -11,7 +12,9 @@ use crate::{
 pub(crate) struct Port<'a> {
     pub unit: &'a UnitConfig,
     pub store: &'a Store,
+    pub clock: &'a Clock,
     pub link: &'a mut Link,
+    pub learned: &'a mut Learned,
 }
 
 impl Port<'_> {

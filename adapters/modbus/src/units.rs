@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use adapter_api::{
     Bounds, DeviceId, DeviceInfo, DeviceSettings, UnitId,
-    profile::{Discovery, Profile, builtin},
+    profile::{Discovery, Profile, Range, builtin},
 };
 
 use crate::{
     client::Pace,
     config::{Device, GRID, PARTS, Settings},
+    plan::{Barred, Extent, Rules},
 };
 
 /// The command that a device takes only with `write_points`.
@@ -27,6 +28,11 @@ pub(crate) struct UnitConfig {
     pub interval: Duration,
     /// What the link must respect.
     pub pace: Pace,
+    /// Most registers in one request, and most unwanted ones between two wanted ones.
+    pub block: u16,
+    pub gap: u16,
+    /// Where the profile lets no request go.
+    pub barred: Barred,
     /// The device whose table names the unit.
     pub main: Part,
     /// Its battery, should it have one.
@@ -55,6 +61,11 @@ impl Part {
 }
 
 impl UnitConfig {
+    /// What a plan must respect.
+    pub fn rules<'a>(&self, barred: &'a Barred) -> Rules<'a> {
+        Rules { block: self.block, gap: self.gap, barred }
+    }
+
     /// Main device, battery, meters.
     pub fn parts(&self) -> [&Part; 5] {
         let [grid, second, third] = &self.meters;
@@ -116,13 +127,17 @@ fn unit(connection: &str, settings: &Settings, id: &str, table: &Device) -> Opti
     };
     let part = |n: usize| part(settings, &main, PARTS[n]);
     let (battery, meters) = (part(0)?, [part(1)?, part(2)?, part(3)?]);
+    let timeout = table.timeout.or(settings.timeout);
     let spacing = settings.spacing.0.max(profile.limits.spacing.0);
     let unit = UnitConfig {
         id: UnitId::from(format!("{connection}/{address}")),
         address,
         profile,
         interval: main.keys.interval.unwrap_or(settings.interval).0,
-        pace: Pace { timeout: settings.timeout.unwrap_or(profile.limits.timeout).0, spacing },
+        pace: Pace { timeout: timeout.unwrap_or(profile.limits.timeout).0, spacing },
+        block: table.block.unwrap_or(profile.limits.block),
+        gap: table.gap.unwrap_or(profile.limits.gap),
+        barred: barred(profile),
         main,
         battery,
         meters,
@@ -130,6 +145,17 @@ fn unit(connection: &str, settings: &Settings, id: &str, table: &Device) -> Opti
     let parts = unit.profile.discovery == Some(Discovery::Sunspec);
     let alive = unit.main.enabled() || parts && unit.parts().iter().any(|part| part.enabled());
     alive.then_some(unit)
+}
+
+fn barred(profile: &Profile) -> Barred {
+    let extent = |range: &Range| Extent {
+        function: range.function,
+        start: range.from,
+        count: (range.to - range.from).saturating_add(1),
+    };
+    let extents = |ranges: &[Range]| ranges.iter().map(extent).collect();
+    let limits = &profile.limits;
+    Barred { forbidden: extents(&limits.forbidden), readable: extents(&limits.readable), ..Barred::default() }
 }
 
 fn part(settings: &Settings, main: &Part, part: &str) -> Option<Part> {

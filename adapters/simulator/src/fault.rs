@@ -7,26 +7,35 @@ use std::time::Duration;
 /// answer is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The answer comes late. The connection answers nothing else meanwhile.
+    /// The answer comes late. A connection answers nothing else meanwhile; on a line the other units do,
+    /// and the late answer may collide with theirs.
     Delay(Duration),
+    /// The connection stays open, and nothing ever comes on it again, also to new requests; the request
+    /// does not reach the device. A client that connects anew is served, unless this hits it too. On a
+    /// line: no answer to this request.
+    HalfOpen,
+    /// The connection is reset (RST) instead of an answer. On a line: no answer.
+    Reset,
     /// No answer at all; `executed`: did the request still reach the device?
     Silence {
         /// Did it reach the device?
         executed: bool,
     },
-    /// The connection closes instead of an answer.
+    /// The connection closes instead of an answer. On a line: no answer.
     Close {
         /// Did it reach the device?
         executed: bool,
     },
-    /// The answer has another transaction id.
+    /// The answer has another transaction id. On a line: nothing.
     OtherTransaction,
     /// The answer comes from another unit.
     OtherUnit,
     /// The answer has another function code.
     OtherFunction,
-    /// MBAP's protocol id is this.
+    /// MBAP's protocol id is this. On a line: nothing.
     Protocol(u16),
+    /// The CRC is wrong; over Modbus TCP there is none.
+    Crc,
     /// A read answer that holds one register less than asked, and says so.
     FewerRegisters,
     /// A read answer that holds so many registers more than asked, and says so.
@@ -54,11 +63,16 @@ pub enum Fault {
     Stale(Duration),
     /// Bytes that are no frame, instead of the answer.
     Garbage,
-    /// Half of the answer, then the connection closes.
+    /// Three bytes that are no frame, and at once the right answer.
+    Noise,
+    /// The right answer, and three bytes more.
+    Tail,
+    /// Half of the answer, then the connection closes. On a line: half of the answer.
     Torn,
-    /// New connections are refused; the scope means nothing. Open ones stay.
+    /// New connections are refused; the scope means nothing, and on a line the fault. Open ones stay.
     RefuseConnections,
-    /// While one connection is open, another one is closed at once; the scope means nothing.
+    /// While one connection is open, another one is closed at once; the scope means nothing, and on a
+    /// line the fault.
     OneClient,
 }
 
@@ -69,6 +83,9 @@ pub struct Scope {
     times: Option<u32>,
     unit: Option<u8>,
     register: Option<u16>,
+    every: u32,
+    /// Requests that fitted since the last hit.
+    passed: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +96,7 @@ pub(crate) enum Kind {
 
 impl Scope {
     /// Every request, until cleared.
-    pub const ALL: Self = Self { kind: None, times: None, unit: None, register: None };
+    pub const ALL: Self = Self { kind: None, times: None, unit: None, register: None, every: 1, passed: 0 };
     /// Every read, until cleared.
     pub const READS: Self = Self { kind: Some(Kind::Read), ..Self::ALL };
     /// Every write, until cleared.
@@ -101,6 +118,13 @@ impl Scope {
     #[must_use]
     pub const fn unit(mut self, unit: u8) -> Self {
         self.unit = Some(unit);
+        self
+    }
+
+    /// Only each `n`-th of them, beginning with the `n`-th; 0 counts as 1.
+    #[must_use]
+    pub const fn every(mut self, n: u32) -> Self {
+        self.every = n;
         self
     }
 
@@ -143,7 +167,7 @@ impl Dial {
     pub fn take(&mut self, asked: Asked) -> Vec<Fault> {
         let mut taken = Vec::new();
         for (fault, scope) in &mut self.entries {
-            if fault.concerns(asked.kind) && scope.fits(asked) {
+            if fault.concerns(asked.kind) && scope.fits(asked) && scope.hits() {
                 taken.push(*fault);
                 scope.times = scope.times.map(|left| left.saturating_sub(1));
             }
@@ -160,6 +184,16 @@ impl Scope {
             && self.kind.is_none_or(|kind| kind == asked.kind)
             && self.unit.is_none_or(|unit| unit == asked.unit)
             && self.register.is_none_or(covers)
+    }
+
+    /// Counts a request that fits: is it the one among so many?
+    fn hits(&mut self) -> bool {
+        self.passed += 1;
+        let hit = self.passed >= self.every;
+        if hit {
+            self.passed = 0;
+        }
+        hit
     }
 }
 
@@ -196,6 +230,7 @@ impl Fault {
             self,
             Self::Exception(_)
                 | Self::EchoOnly
+                | Self::HalfOpen
                 | Self::Silence { executed: false }
                 | Self::Close { executed: false }
         )

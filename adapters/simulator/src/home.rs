@@ -8,10 +8,10 @@ use std::{
 };
 
 use crate::{
-    PlantState, Port, Server, SunSpecSettings, Units, UnknownUnit,
-    plant::{Controls, Plant, PlantSettings, Touched},
+    Layout, PlantState, Port, Server, SunSpecSettings, Units, UnknownUnit,
+    plant::{Controls, Plant, PlantSettings, RevertsIn, Touched},
     sdm630::LoadMeter,
-    sunspec::Hybrid,
+    sunspec::{Description, Hybrid},
 };
 
 /// How the home is set up. The default listens on free ports of the loopback, at real speed.
@@ -62,6 +62,7 @@ impl Default for HomeSettings {
 /// a test that wants twenty inverters starts twenty homes with the default settings in one process.
 pub struct Home {
     plant: LivePlant,
+    description: Description,
     hybrid: Server,
     meter: Server,
 }
@@ -79,11 +80,13 @@ impl Home {
             soc: settings.soc,
         });
         let unknown = settings.unknown_unit;
-        let hybrid = Units::one(settings.hybrid_unit, Hybrid::new(plant.clone(), settings.sunspec));
+        let description = Description::new(settings.sunspec);
+        let hybrid = Hybrid::new(plant.clone(), description.clone());
+        let hybrid = Units::one(settings.hybrid_unit, hybrid);
         let meter = Units::one(settings.meter_unit, LoadMeter::new(plant.clone()));
         let hybrid = Server::start(settings.hybrid, hybrid.unknown(unknown)).await?;
         let meter = Server::start(settings.meter, meter.unknown(unknown)).await?;
-        Ok(Self { plant, hybrid, meter })
+        Ok(Self { plant, description, hybrid, meter })
     }
 
     /// Where the inverter listens.
@@ -104,6 +107,24 @@ impl Home {
     /// The load meter's port.
     pub fn meter(&self) -> &Port {
         self.meter.port()
+    }
+
+    /// From now on a maker's own model of so many registers (2 or more, 0 for none) stands behind the
+    /// inverter's Common block, so that all models after it have moved, as by a firmware update.
+    pub fn move_models(&self, registers: u16) {
+        self.redescribe(|sunspec| sunspec.vendor_registers = registers);
+    }
+
+    /// From now on the inverter describes itself by other models, as when somebody switches from
+    /// integers to floats on its web page.
+    pub fn change_layout(&self, layout: Layout) {
+        self.redescribe(|sunspec| sunspec.layout = layout);
+    }
+
+    fn redescribe(&self, change: impl FnOnce(&mut SunSpecSettings)) {
+        let mut sunspec = self.description.get();
+        change(&mut sunspec);
+        self.description.set(sunspec);
     }
 
     /// The home now.
@@ -135,10 +156,10 @@ impl LivePlant {
         self.lock().1.state()
     }
 
-    /// The state and the controls of one instant.
-    pub fn look(&self) -> (PlantState, Controls) {
+    /// The state, the controls of one instant, and how long they hold.
+    pub fn look(&self) -> (PlantState, Controls, RevertsIn) {
         let (_, plant) = self.lock();
-        (plant.state(), plant.controls().clone())
+        (plant.state(), plant.controls().clone(), plant.reverts_in())
     }
 
     /// Changes the controls, all or nothing.

@@ -1,8 +1,8 @@
 //! The handle of one served port: its fault dial, and what it has seen.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use crate::{Exception, Fault, Scope, Served, Table, WriteSeen, modbus::Shared};
+use crate::{Exception, Fault, Scope, Served, Table, Traffic, WriteSeen, modbus::Shared};
 
 /// A handle of a server's port; all clones are the same port.
 #[derive(Clone)]
@@ -66,6 +66,17 @@ impl Port {
     /// of either table.
     pub fn served(&self, unit: u8, register: u16) -> u64 {
         self.shared.desk().record.count(unit, register)
+    }
+
+    /// When each request to this unit was here whole, oldest first (the last 20,000); also to a unit
+    /// that is not here and to one that stays silent.
+    pub fn arrivals(&self, unit: u8) -> Vec<Instant> {
+        self.shared.desk().record.arrivals(unit)
+    }
+
+    /// What went over the wire for this unit.
+    pub fn traffic(&self, unit: u8) -> Traffic {
+        self.shared.desk().record.traffic(unit)
     }
 
     /// From now on keeps what is served of `count` registers from `register` on.

@@ -9,6 +9,8 @@ use std::{
 const WRITES_KEPT: usize = 10_000;
 /// Served values kept per watch; a day of a five-second poll has 17,280.
 const VALUES_KEPT: usize = 20_000;
+/// Arrivals kept per unit; an hour of one request in each 200 ms.
+const ARRIVALS_KEPT: usize = 20_000;
 /// Different ranges counted; a client has a fixed plan of some dozens.
 const RANGES_KEPT: usize = 4_096;
 
@@ -41,6 +43,19 @@ pub struct Served {
     pub registers: Vec<u16>,
 }
 
+/// What went over the wire for one unit, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Whole requests that arrived.
+    pub requests: u64,
+    /// Their bytes, frame included.
+    pub received: u64,
+    /// Answers and what went instead of them.
+    pub answers: u64,
+    /// Their bytes, frame included.
+    pub sent: u64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Range {
     unit: u8,
@@ -60,11 +75,36 @@ pub(crate) struct Record {
     writes: VecDeque<WriteSeen>,
     ranges: HashMap<Range, u64>,
     watched: HashMap<Range, VecDeque<Served>>,
+    arrivals: HashMap<u8, VecDeque<Instant>>,
+    traffic: HashMap<u8, Traffic>,
 }
 
 impl Record {
     pub fn wrote(&mut self, write: WriteSeen) {
         push(&mut self.writes, write, WRITES_KEPT);
+    }
+
+    /// A request of so many bytes arrived.
+    pub fn arrived(&mut self, unit: u8, at: Instant, bytes: usize) {
+        push(self.arrivals.entry(unit).or_default(), at, ARRIVALS_KEPT);
+        let traffic = self.traffic.entry(unit).or_default();
+        traffic.requests += 1;
+        traffic.received += bytes as u64;
+    }
+
+    /// So many bytes leave as its answer.
+    pub fn answered(&mut self, unit: u8, bytes: usize) {
+        let traffic = self.traffic.entry(unit).or_default();
+        traffic.answers += 1;
+        traffic.sent += bytes as u64;
+    }
+
+    pub fn arrivals(&self, unit: u8) -> Vec<Instant> {
+        self.arrivals.get(&unit).map(|kept| kept.iter().copied().collect()).unwrap_or_default()
+    }
+
+    pub fn traffic(&self, unit: u8) -> Traffic {
+        self.traffic.get(&unit).copied().unwrap_or_default()
     }
 
     pub fn served(&mut self, at_ms: i64, unit: u8, first: u16, registers: &[u16]) {

@@ -147,9 +147,9 @@ impl<D: Driver> Loop<D> {
         if self.members[at].health.needs_probe() {
             return;
         }
-        if let Err(fault) = within(self.schedule.deadline, self.driver.probe(unit)).await {
-            self.members[at].health.lost(Instant::now());
-            self.told_down(at, &fault).await;
+        match within(self.schedule.deadline, self.driver.probe(unit)).await {
+            Ok(_) => self.link_answered(Instant::now()),
+            Err(fault) => self.lost(at, &fault).await,
         }
     }
 

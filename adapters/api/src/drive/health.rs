@@ -1,211 +1,188 @@
-//! Whether a unit answers, and when it is asked next. Pure: the caller brings the clock.
+//! Whether a unit answers, what it is asked next, and when. Pure: the caller brings the clock.
+//!
+//! | state | what it is asked | when |
+//! | --- | --- | --- |
+//! | new, unlinked | a probe, then a read | at once |
+//! | live | a read | in its rhythm |
+//! | failing, not told yet | a read | in its rhythm |
+//! | refusing: answers, but nothing useful | a probe, then a read | in its rhythm, not faster than every 1 s |
+//! | quarantined: silent | a probe, then a read | after growing pauses |
+//!
+//! It is back when the read after the probe brought something: a unit that answers probes only would
+//! otherwise come and go all the time.
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 
-/// A unit is set aside when it failed this often in a row …
-const FAILURES: u32 = 2;
-/// … and for this long.
-const FAILING_FOR: Duration = Duration::from_secs(3);
-/// The first pause of a unit that was set aside, and the longest.
-/// Jitter adds up to as much again, so that it is asked every 5 minutes at least.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(150));
+use super::{
+    patience::{Pauses, Run, URGENT_PAUSE},
+    schedule::{Ask, Rhythm},
+};
 
-/// The pause, at most, while a setpoint of the unit has to be given back: with the probe's own time it is asked
-/// every 10 s at least.
-const URGENT_PAUSE: Duration = Duration::from_secs(7);
+/// How long a probe waits for reads that are due as well: it may cost a timeout.
+const STEPS_BACK: Duration = Duration::from_secs(10);
+/// What refuses is asked no more often.
+const REFUSING_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a change of health means for the world outside.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// It answers now and did not before.
-    Up,
-    /// It is set aside now and was not before.
-    Down,
-    /// As before.
-    None,
+/// How a unit failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// No answer.
+    Silent,
+    /// An answer, and nothing useful in it.
+    Refused,
 }
 
 pub(super) struct Health {
-    interval: Duration,
+    rhythm: Rhythm,
     state: State,
-    /// Next read or probe in the unit's rhythm.
+    /// When a unit that is in no rhythm is asked.
     due: Instant,
     /// When it last answered or failed to.
     asked: Instant,
-    /// A read out of turn, since then.
-    extra: Option<Instant>,
+    /// It answered the probe: it is read at once, to see whether it is back.
+    probed: bool,
 }
 
 enum State {
-    /// Not asked yet.
     New,
     Live,
     Failing {
-        since: Instant,
-        times: u32,
+        all: Run,
+        silent: Option<Run>,
     },
-    /// Set aside: only probed, ever more rarely.
-    Quarantined(ExponentialBackoff),
+    Refusing {
+        silent: Option<Run>,
+    },
+    Quarantined(Pauses),
+    /// Its link was away.
+    Unlinked,
 }
 
 impl Health {
-    pub fn new(interval: Duration, due: Instant) -> Self {
-        Self { interval, state: State::New, due, asked: due, extra: None }
+    pub fn new(rhythm: Rhythm, now: Instant) -> Self {
+        Self { rhythm, state: State::New, due: now, asked: now, probed: false }
     }
 
-    /// Next read, or next probe; `urgent`: a setpoint of the unit has to be given back.
-    pub fn due(&self, urgent: bool) -> Instant {
+    /// The next read or probe. `urgent`: a setpoint of the unit has to be given back. `gate`: no
+    /// probe of a silent unit comes earlier, for the sake of the others on the link.
+    pub fn ask(&self, urgent: bool, gate: Option<Instant>) -> Ask {
+        if self.probed {
+            return Ask { due: self.asked, deadline: self.asked };
+        }
+        let own = Ask { due: self.due, deadline: self.due + STEPS_BACK };
         match self.state {
-            State::Quarantined(_) if urgent => self.due.min(self.asked + URGENT_PAUSE),
-            State::Live => self.extra.map_or(self.due, |extra| extra.min(self.due)),
-            _ => self.due,
+            State::New | State::Unlinked => own,
+            State::Live | State::Failing { .. } | State::Refusing { .. } => self.rhythm.ask(),
+            State::Quarantined(_) if urgent => {
+                let due = self.due.min(self.asked + URGENT_PAUSE);
+                Ask { due, deadline: due }
+            }
+            // Its deadline stays its own, so that the one that waits longest is the next.
+            State::Quarantined(_) => Ask { due: gate.map_or(self.due, |gate| gate.max(self.due)), ..own },
         }
     }
 
     /// A command changed it: it is read at once, and keeps its rhythm.
     pub fn read_soon(&mut self, now: Instant) {
-        self.extra.get_or_insert(now);
+        self.rhythm.read_soon(now);
     }
 
     /// Must the unit be probed before it is read?
     pub fn needs_probe(&self) -> bool {
-        matches!(self.state, State::New | State::Quarantined(_))
+        !self.probed && !self.is_in_use()
     }
 
-    /// Is it probed only, ever more rarely?
+    /// Is it read as one that answers?
+    pub fn is_in_use(&self) -> bool {
+        matches!(self.state, State::Live | State::Failing { .. })
+    }
+
+    /// Is it silent, and probed only, ever more rarely?
     pub fn is_set_aside(&self) -> bool {
         matches!(self.state, State::Quarantined(_))
     }
 
+    /// It is asked now; says how many turns were dropped because it was not before.
+    pub fn begin(&mut self, now: Instant) -> u64 {
+        match self.state {
+            State::Live | State::Failing { .. } => self.rhythm.take(now),
+            // It is told to be offline: nobody misses these.
+            State::New | State::Refusing { .. } | State::Quarantined(_) | State::Unlinked => 0,
+        }
+    }
+
     /// It answered a probe: read it at once.
-    pub fn probed(&mut self, now: Instant) -> Change {
-        self.state = State::Live;
-        (self.due, self.asked) = (now, now);
-        Change::Up
+    pub fn probed(&mut self, now: Instant) {
+        (self.probed, self.asked) = (true, now);
     }
 
-    /// It answered a read; missed turns are dropped, not piled up.
-    pub fn answered(&mut self, now: Instant) {
-        self.state = State::Live;
-        self.asked = now;
-        if self.extra.take().is_some() && self.due > now {
-            return;
+    /// It answered a read; true when it did not before.
+    pub fn answered(&mut self, now: Instant) -> bool {
+        let back = !self.is_in_use();
+        if back {
+            self.rhythm.resume(now);
         }
-        let next = self.due + self.interval;
-        self.due = if next > now { next } else { now + self.interval };
+        (self.state, self.probed, self.asked) = (State::Live, false, now);
+        back
     }
 
-    /// It did not answer usefully.
-    pub fn failed(&mut self, now: Instant) -> Change {
-        (self.due, self.asked, self.extra) = (now + self.interval, now, None);
-        match &mut self.state {
-            State::New => self.set_aside(now),
-            State::Live => {
-                self.state = State::Failing { since: now, times: 1 };
-                Change::None
+    /// It did not answer usefully. Says whether that is to be told, and how many turns passed over
+    /// it: what fails is not asked twice for one interval.
+    pub fn failed(&mut self, now: Instant, failure: Failure) -> (bool, u64) {
+        let in_use = self.is_in_use();
+        (self.asked, self.probed) = (now, false);
+        let is_silent = failure == Failure::Silent;
+        let longer = |run: Option<Run>| is_silent.then(|| Run::longer(run, now));
+        self.state = match std::mem::replace(&mut self.state, State::New) {
+            State::Live => State::Failing { all: Run::longer(None, now), silent: longer(None) },
+            State::Failing { all, silent } => {
+                let (all, silent) = (Run::longer(Some(all), now), longer(silent));
+                if all.is_over(now) { self.away(now, silent) } else { State::Failing { all, silent } }
             }
-            State::Failing { since, times } => {
-                *times += 1;
-                if *times >= FAILURES && now - *since >= FAILING_FOR {
-                    self.set_aside(now)
-                } else {
-                    Change::None
-                }
-            }
-            State::Quarantined(pauses) => {
-                self.due = now + pauses.next().unwrap_or(PAUSE.1);
-                Change::None
-            }
+            State::Refusing { silent } => self.away(now, longer(silent)),
+            State::Quarantined(pauses) if is_silent => self.quarantined(now, pauses),
+            State::New | State::Unlinked if is_silent => self.quarantined(now, Pauses::new()),
+            State::New | State::Unlinked | State::Quarantined(_) => State::Refusing { silent: None },
+        };
+        let passed = self.rhythm.resume(now);
+        if matches!(self.state, State::Refusing { .. }) {
+            self.rhythm.resume(now + REFUSING_PAUSE.saturating_sub(self.rhythm.interval()));
+        }
+        (!self.is_in_use(), if in_use { passed } else { 0 })
+    }
+
+    /// Told to be offline: only silence that lasts makes its pauses grow.
+    fn away(&mut self, now: Instant, silent: Option<Run>) -> State {
+        match silent {
+            Some(run) if run.is_over(now) => self.quarantined(now, Pauses::new()),
+            silent => State::Refusing { silent },
         }
     }
 
-    /// It is known to be away.
-    pub fn lost(&mut self, now: Instant) {
-        self.set_aside(now);
+    fn quarantined(&mut self, now: Instant, mut pauses: Pauses) -> State {
+        self.due = now + pauses.next();
+        State::Quarantined(pauses)
     }
 
-    fn set_aside(&mut self, now: Instant) -> Change {
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(PAUSE.0)
-            .with_max_delay(PAUSE.1)
-            .with_factor(2.0)
-            .with_jitter()
-            .without_max_times()
-            .build();
-        (self.due, self.asked, self.extra) = (now + pauses.next().unwrap_or(PAUSE.1), now, None);
-        self.state = State::Quarantined(pauses);
-        Change::Down
+    /// A command found out that it is away.
+    pub fn lost(&mut self, now: Instant, failure: Failure) {
+        self.state = State::New;
+        self.failed(now, failure);
+    }
+
+    /// Its link is away: nothing is known of it, and it is asked at once when the link is back.
+    pub fn unlinked(&mut self, now: Instant) {
+        (self.state, self.due, self.probed) = (State::Unlinked, now, false);
+    }
+
+    /// It could not be asked.
+    pub fn not_reached(&mut self) {
+        self.probed = false;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_unit_is_set_aside_after_two_failures_over_three_seconds_and_probed_ever_more_rarely() {
-        let mut now = Instant::now();
-        let mut health = Health::new(Duration::from_secs(1), now);
-        assert!(health.needs_probe());
-        assert_eq!(health.probed(now), Change::Up);
-        health.answered(now);
-        assert_eq!(health.failed(now), Change::None);
-        assert_eq!(health.failed(now + Duration::from_secs(1)), Change::None, "not for 3 s yet");
-        assert_eq!(health.failed(now + Duration::from_secs(3)), Change::Down);
-        let mut last = Duration::ZERO;
-        for _ in 0..12 {
-            now = health.due(false);
-            assert_eq!(health.failed(now), Change::None);
-            last = health.due(false) - now;
-        }
-        assert!(last >= PAUSE.1 && last <= PAUSE.1 * 2, "{last:?}");
-        assert_eq!(health.probed(now), Change::Up);
-        assert!(!health.needs_probe());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn missed_turns_are_dropped() {
-        let now = Instant::now();
-        let mut health = Health::new(Duration::from_secs(1), now);
-        health.probed(now);
-        let late = now + Duration::from_millis(4_300);
-        health.answered(late);
-        assert_eq!(health.due(false), late + Duration::from_secs(1));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_read_out_of_turn_is_due_at_once_and_leaves_the_rhythm_alone() {
-        let now = Instant::now();
-        let mut health = Health::new(Duration::from_secs(10), now);
-        health.probed(now);
-        health.answered(now);
-        let turn = now + Duration::from_secs(10);
-        let later = now + Duration::from_secs(3);
-        health.read_soon(later);
-        assert_eq!(health.due(false), later);
-        health.answered(later);
-        assert_eq!(health.due(false), turn);
-        // One that comes due together with its turn is that turn.
-        health.read_soon(turn);
-        health.answered(turn);
-        assert_eq!(health.due(false), turn + Duration::from_secs(10));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_unit_that_was_set_aside_is_asked_more_often_while_it_is_urgent() {
-        let mut now = Instant::now();
-        let mut health = Health::new(Duration::from_secs(5), now);
-        health.lost(now);
-        while health.due(false) < now + PAUSE.1 {
-            now = health.due(false);
-            health.failed(now);
-        }
-        assert_eq!(health.due(true), now + URGENT_PAUSE);
-        health.probed(now);
-        health.answered(now);
-        assert_eq!(health.due(true), now + Duration::from_secs(5), "one that answers keeps its rhythm");
-    }
-}
+#[path = "tests/health.rs"]
+mod tests;

@@ -1,9 +1,24 @@
-//! The loop around a [`Driver`]: owns interval, deadline, backoff, quarantine, proof of commands
-//! and "commands first". Never speaks a protocol.
+//! The loop around a [`Driver`]: owns interval, order, deadline, backoff, quarantine, proof of
+//! commands and "commands first". Never speaks a protocol.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `schedule` | whose turn it is: rhythm, spread, earliest deadline first; pure |
+//! | `health` | whether a unit answers, and what it is asked; pure |
+//! | `link` | whether the link can be opened, for all of its units; pure |
+//! | `patience` | how long failing is borne, and how pauses grow; pure |
+//! | `load` | whether the intervals can be kept; pure |
+//! | `poll` | one turn of one unit, and what is told of it |
+//! | `execute`, `proof` | commands |
 
 mod execute;
 mod health;
+mod link;
+mod load;
+mod patience;
+mod poll;
 mod proof;
+mod schedule;
 
 #[cfg(test)]
 mod tests;
@@ -13,12 +28,15 @@ use std::{future::Future, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::{
-    health::{Change, Health},
+    health::Health,
+    link::Link,
+    load::Turns,
+    poll::State,
     proof::Proof,
+    schedule::{Ask, Rhythm},
 };
 use crate::{
-    AdapterError, Availability, Closed, Context, DeviceId, DeviceInfo, Driver, Fault, Job, Problem, Reading,
-    UnitId, Wanted,
+    AdapterError, Closed, Context, DeviceId, DeviceInfo, Driver, Fault, Job, Problem, Reading, UnitId,
 };
 
 /// Limits of the loop.
@@ -41,9 +59,12 @@ const CALLS: u32 = 4;
 struct Member {
     id: UnitId,
     devices: Vec<DeviceId>,
+    interval: Duration,
     health: Health,
-    /// What was told to be wrong, while it is set aside.
-    problem: Option<Problem>,
+    /// As its devices were last announced.
+    announced: Vec<DeviceInfo>,
+    /// What was told of its devices; none: nothing, or not of all of them.
+    state: Option<State>,
 }
 
 struct Loop<D> {
@@ -52,6 +73,12 @@ struct Loop<D> {
     context: Context,
     members: Vec<Member>,
     settling: Vec<(Job, Proof)>,
+    link: Link,
+    /// The last time that a unit was silent: when that was known, and how long it took.
+    silence: Option<(Instant, Duration)>,
+    turns: Turns,
+    /// What was last told of intervals that the link cannot keep.
+    too_much: load::Told,
 }
 
 /// Runs a driver until shutdown: probes each unit, reads it at its interval, executes commands
@@ -62,21 +89,32 @@ struct Loop<D> {
 pub async fn drive<D: Driver>(driver: D, schedule: Schedule, context: Context) -> Result<(), AdapterError> {
     let units = driver.units();
     let now = Instant::now();
-    let members = units
-        .into_iter()
-        .enumerate()
-        .map(|(place, unit)| {
-            // Spread over the interval, so that units do not all come due at once.
-            let spread = unit.interval.min(Duration::from_secs(1)) * u32::try_from(place).unwrap_or(0) / 8;
-            Member {
-                id: unit.id,
-                devices: unit.devices,
-                health: Health::new(unit.interval, now + spread),
-                problem: None,
-            }
-        })
-        .collect();
-    Loop { driver, schedule, context, members, settling: Vec::new() }.run().await
+    let count = units.len();
+    let first = units.first().map(|unit| unit.id.clone());
+    let members = units.into_iter().enumerate().map(|(place, unit)| {
+        let phase = schedule::phase(first.as_ref().unwrap_or(&unit.id), place, count, unit.interval);
+        Member {
+            health: Health::new(Rhythm::new(now, phase, unit.interval), now),
+            id: unit.id,
+            devices: unit.devices,
+            interval: unit.interval,
+            announced: Vec::new(),
+            state: None,
+        }
+    });
+    let mut running = Loop {
+        members: members.collect(),
+        driver,
+        schedule,
+        context,
+        settling: Vec::new(),
+        link: Link::new(now),
+        silence: None,
+        turns: Turns::new(now),
+        too_much: load::Told::default(),
+    };
+    running.weigh();
+    running.run().await
 }
 
 enum Turn {
@@ -131,43 +169,27 @@ impl<D: Driver> Loop<D> {
 
     fn next_wake(&self) -> Instant {
         let proofs = self.settling.iter().map(|(_, proof)| proof.look_at);
-        let reads = self.members.iter().map(|member| self.due(member));
-        proofs.chain(reads).min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
+        let asks = self.asks().map(|ask| ask.due);
+        proofs.chain(asks).min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
     }
 
-    /// When a unit is asked next. The port wakes the loop when a unit becomes urgent.
-    fn due(&self, member: &Member) -> Instant {
-        member.health.due(member.health.is_set_aside() && self.context.commands.is_urgent(&member.id))
+    /// When each unit is asked next. The port wakes the loop when a unit becomes urgent.
+    fn asks(&self) -> impl Iterator<Item = Ask> {
+        let is_urgent = |member: &Member| self.context.commands.is_urgent(&member.id);
+        let free_at = self.link.free_at(self.link.is_down() && self.members.iter().any(is_urgent));
+        let gate = self.gate();
+        self.members.iter().map(move |member| {
+            let urgent = member.health.is_set_aside() && is_urgent(member);
+            let ask = member.health.ask(urgent, gate);
+            Ask { due: ask.due.max(free_at), ..ask }
+        })
     }
 
-    /// Serves the unit whose turn is longest due.
-    async fn poll_one(&mut self) -> Result<(), AdapterError> {
-        let dues = self.members.iter().map(|member| self.due(member)).enumerate();
-        let Some((at, due)) = dues.min_by_key(|(_, due)| *due) else {
-            return Ok(());
-        };
-        if due > Instant::now() {
-            return Ok(());
-        }
-        let unit = self.members[at].id.clone();
-        let deadline = self.schedule.deadline;
-        if self.members[at].health.needs_probe() {
-            match within(deadline, self.driver.probe(&unit)).await {
-                Ok(devices) => self.up(at, devices).await,
-                Err(fault) => self.down(at, &fault).await,
-            }
-            return Ok(());
-        }
-        match within(deadline, self.driver.read(&unit, Wanted::Due)).await {
-            Ok(readings) => {
-                self.members[at].health.answered(Instant::now());
-                self.publish(readings).await.map(drop).map_err(|closed| AdapterError(closed.to_string()))
-            }
-            Err(fault) => {
-                self.down(at, &fault).await;
-                Ok(())
-            }
-        }
+    /// Before this no silent unit is probed: the others on the link keep their period.
+    fn gate(&self) -> Option<Instant> {
+        let (known, took) = self.silence?;
+        let aside = self.members.iter().filter(|member| member.health.is_set_aside()).count();
+        (aside < self.members.len()).then(|| known + patience::between_probes(took, aside))
     }
 
     /// Hands readings over; false when the stop came first. A journal without room is no hang of this
@@ -181,57 +203,6 @@ impl<D: Driver> Loop<D> {
         };
         self.context.pulse.within(self.schedule.deadline * CALLS);
         taken
-    }
-
-    async fn up(&mut self, at: usize, devices: Vec<DeviceInfo>) {
-        let member = &mut self.members[at];
-        let found: Vec<_> = devices.iter().map(|device| device.id.clone()).collect();
-        let gone: Vec<_> = member.devices.iter().filter(|id| !found.contains(id)).cloned().collect();
-        member.devices = found;
-        member.health.probed(Instant::now());
-        member.problem = None;
-        tracing::info!(unit = %member.id, devices = member.devices.len(), "unit answers");
-        for id in gone {
-            let problem = Problem::new(
-                "The unit answers and no longer has this part",
-                "Check what is connected to it, or remove the part's table",
-            );
-            self.context.outlet.availability(&id, Availability::Offline).await;
-            self.context.outlet.problem(&id, Some(problem)).await;
-        }
-        for device in devices {
-            let id = device.id.clone();
-            self.context.outlet.announce(device).await;
-            self.context.outlet.availability(&id, Availability::Online).await;
-            self.context.outlet.problem(&id, None).await;
-        }
-    }
-
-    async fn down(&mut self, at: usize, fault: &Fault) {
-        let member = &mut self.members[at];
-        let problem = fault.problem();
-        match member.health.failed(Instant::now()) {
-            Change::Down => self.told_down(at, fault).await,
-            // What is wrong may change while it stays away.
-            Change::None if member.health.needs_probe() && member.problem.as_ref() != Some(problem) => {
-                member.problem = Some(problem.clone());
-                for device in &member.devices {
-                    self.context.outlet.problem(device, Some(problem.clone())).await;
-                }
-            }
-            _ => tracing::debug!(unit = %member.id, %problem, "unit gave no readings"),
-        }
-    }
-
-    async fn told_down(&mut self, at: usize, fault: &Fault) {
-        let member = &mut self.members[at];
-        let problem = fault.problem();
-        member.problem = Some(problem.clone());
-        tracing::warn!(unit = %member.id, %problem, "unit is set aside until it answers again");
-        for device in &member.devices {
-            self.context.outlet.availability(device, Availability::Offline).await;
-            self.context.outlet.problem(device, Some(problem.clone())).await;
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub use self::{
     command::{CommandTable, ParameterTable, Plain, Way},
-    point::{Function, Point, RegisterType, WordOrder},
+    point::{Class, Function, Point, Range, RegisterType, Setup, WordOrder},
 };
 use crate::{Capability, DeviceType, EnergyRole, Protocol, Span, Usage};
 
@@ -52,6 +52,9 @@ pub struct Profile {
     /// Its points by name.
     #[serde(default)]
     pub points: BTreeMap<String, Point>,
+    /// What it is set up with.
+    #[serde(default)]
+    pub setup: Vec<Setup>,
     /// Its commands by name.
     #[serde(default)]
     pub commands: BTreeMap<String, CommandTable>,
@@ -71,7 +74,7 @@ pub enum Discovery {
 }
 
 /// What a link must respect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Most registers in one request, up to 125.
@@ -82,11 +85,41 @@ pub struct Limits {
     pub timeout: Span,
     /// Pause between two requests.
     pub spacing: Span,
+    /// Registers that no request may contain: the device answers wrongly, or restarts.
+    pub forbidden: Vec<Range>,
+    /// Where there are any, a request lies within one of them.
+    pub readable: Vec<Range>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { block: 125, gap: 16, timeout: Span(ms(2000)), spacing: Span(ms(0)) }
+        Self {
+            block: 125,
+            gap: 16,
+            timeout: Span(ms(2000)),
+            spacing: Span(ms(0)),
+            forbidden: Vec::new(),
+            readable: Vec::new(),
+        }
+    }
+}
+
+impl Limits {
+    /// A point that the limits themselves keep from being read.
+    fn check(&self, name: &str, point: &Point) -> Result<(), String> {
+        let (first, count) = (point.register, point.kind.registers());
+        let last = point.last().ok_or_else(|| format!("points.{name} ends above register 65535"))?;
+        if count > self.block {
+            return Err(format!("points.{name} has {count} registers, limits.block allows {}", self.block));
+        }
+        if self.forbidden.iter().any(|range| range.touches(point.function, first, last)) {
+            return Err(format!("points.{name} lies in limits.forbidden"));
+        }
+        let within = |range: &Range| range.contains(point.function, first, last);
+        if !self.readable.is_empty() && !self.readable.iter().any(within) {
+            return Err(format!("points.{name} lies in none of limits.readable"));
+        }
+        Ok(())
     }
 }
 
@@ -147,6 +180,9 @@ impl Profile {
         if !(1..=125).contains(&profile.limits.block) {
             return Err(wrong("limits.block must be 1 to 125".to_owned()));
         }
+        for (name, point) in &profile.points {
+            profile.limits.check(name, point).map_err(wrong)?;
+        }
         for (command, table) in &profile.commands {
             table.check(command).map_err(wrong)?;
         }
@@ -204,5 +240,37 @@ mod tests {
     fn a_mistake_names_its_place() {
         let error = Profile::parse("mine", "manufacturer = 'M'\nmodells = []\n").unwrap_err().to_string();
         assert!(error.contains("mine") && error.contains("modells") && error.contains('2'), "{error}");
+    }
+
+    #[test]
+    fn a_point_that_the_limits_keep_from_being_read_is_named() {
+        let parse = |limits: &str, register: u32| {
+            let head = "manufacturer = 'M'\nmodels = []\nprotocol = 'modbus'\ndevice_type = 'energy_meter'\n\
+                        energy_role = 'monitor'\nsources = []\n[points]\n";
+            let point = format!("activePower = {{ register = {register}, type = 'f32' }}\n");
+            Profile::parse("mine", &format!("{head}{point}[limits]\n{limits}")).map_err(|e| e.message)
+        };
+        assert!(parse("forbidden = [{ from = 7, to = 9 }]\nreadable = [{ from = 4, to = 6 }]", 5).is_ok());
+        for (limits, register, word) in [
+            ("block = 1", 5, "limits.block allows 1"),
+            ("forbidden = [{ from = 6, to = 9 }]", 5, "limits.forbidden"),
+            ("readable = [{ function = 'input', from = 0, to = 9 }]", 5, "none of limits.readable"),
+            ("", 65_535, "65535"),
+        ] {
+            let error = parse(limits, register).unwrap_err();
+            assert!(error.contains("points.activePower") && error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn classes_are_parts_and_multiples_of_the_interval() {
+        let of = |class: Class, seconds| {
+            class.period(std::time::Duration::from_secs(seconds)).map(|p| p.as_secs())
+        };
+        assert_eq!(
+            (of(Class::Fast, 5), of(Class::Normal, 5), of(Class::Slow, 5)),
+            (Some(1), Some(5), Some(60))
+        );
+        assert_eq!((of(Class::Slow, 10), of(Class::Once, 10)), (Some(120), None));
     }
 }

@@ -1,5 +1,7 @@
 //! A point's place in a device.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 /// Which table of a Modbus device a register is read from.
@@ -11,6 +13,80 @@ pub enum Function {
     Holding,
     /// Function 4.
     Input,
+}
+
+impl Function {
+    /// The Modbus function code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Holding => 3,
+            Self::Input => 4,
+        }
+    }
+
+    /// The table that a Modbus function reads.
+    pub const fn of(code: u8) -> Option<Self> {
+        match code {
+            3 => Some(Self::Holding),
+            4 => Some(Self::Input),
+            _ => None,
+        }
+    }
+}
+
+/// How often a point is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Five times in the device's interval.
+    Fast,
+    /// At the device's interval.
+    #[default]
+    Normal,
+    /// Every twelfth time, and no more than once a minute.
+    Slow,
+    /// When the unit is found, and when it comes back.
+    Once,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Fast, Self::Normal, Self::Slow, Self::Once];
+
+    /// The time between two reads, for a device's interval; none: read once.
+    pub fn period(self, interval: Duration) -> Option<Duration> {
+        match self {
+            Self::Fast => Some(interval / 5),
+            Self::Normal => Some(interval),
+            Self::Slow => Some((interval * 12).max(Duration::from_secs(60))),
+            Self::Once => None,
+        }
+    }
+}
+
+/// Registers of one table, from the first to the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// Which table.
+    #[serde(default)]
+    pub function: Function,
+    /// The first register.
+    pub from: u16,
+    /// The last one, which belongs to it.
+    pub to: u16,
+}
+
+impl Range {
+    /// Does it contain all of these registers?
+    pub fn contains(&self, function: Function, first: u16, last: u16) -> bool {
+        self.function == function && self.from <= first && last <= self.to
+    }
+
+    /// Has it one of these registers?
+    pub fn touches(&self, function: Function, first: u16, last: u16) -> bool {
+        self.function == function && self.from <= last && first <= self.to
+    }
 }
 
 /// How registers make a value; bytes inside a register are always high byte first.
@@ -49,6 +125,24 @@ pub enum WordOrder {
     Little,
 }
 
+impl Point {
+    /// Its last register; none when it does not fit below 65536.
+    pub fn last(&self) -> Option<u16> {
+        self.register.checked_add(self.kind.registers() - 1)
+    }
+}
+
+/// What a unit is told when it is found and when it comes back, unless it is so already. Only where the
+/// configuration lets the device be controlled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// Which holding register.
+    pub register: u16,
+    /// What it shall hold.
+    pub value: u16,
+}
+
 /// One point of a register device. value = raw × scale, in `unit`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +164,9 @@ pub struct Point {
     /// Unit of the scaled value, empty for a plain number.
     #[serde(default)]
     pub unit: String,
+    /// How often it is read.
+    #[serde(default)]
+    pub class: Class,
 }
 
 const fn one() -> f64 {

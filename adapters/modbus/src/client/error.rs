@@ -8,6 +8,9 @@ pub(crate) enum LinkError {
     /// No byte of the request left.
     #[error("no connection: {0}")]
     Unreachable(String),
+    /// The serial port cannot be opened; no byte of the request left.
+    #[error("the serial port cannot be opened: {reason}")]
+    NoPort { reason: String, remedy: &'static str },
     /// The request left, and no answer came.
     #[error("no answer: {0}")]
     NoAnswer(String),
@@ -24,6 +27,7 @@ pub(crate) enum LinkError {
 
 pub(crate) const ILLEGAL_ADDRESS: u8 = 2;
 pub(crate) const ILLEGAL_VALUE: u8 = 3;
+pub(crate) const SERVER_FAILURE: u8 = 4;
 
 /// What an exception means, and what to do.
 fn words(code: u8) -> (String, &'static str) {
@@ -66,6 +70,7 @@ impl LinkError {
                 what,
                 "Check the address, power and network of the device, and that Modbus TCP is switched on in it; many take one client only",
             )),
+            Self::NoPort { remedy, .. } => Fault::Unreachable(Problem::new(what, *remedy)),
             Self::NoAnswer(_) => Fault::Silent(Problem::new(
                 what,
                 "Check the unit id and that no other program holds the device; if it is slow, raise `timeout`",
@@ -92,13 +97,14 @@ impl LinkError {
             // A refusal: the same request would be refused again. It says nothing of what was taken before.
             Self::Exception(1..=3) | Self::Impossible(_) if !begun => WriteOutcome::Rejected { reason },
             // Never begun: busy, no route, no connection.
-            Self::Exception(6 | 10 | 11) | Self::Unreachable(_) if !begun => {
+            Self::Exception(6 | 10 | 11) | Self::Unreachable(_) | Self::NoPort { .. } if !begun => {
                 WriteOutcome::NotApplied { reason, sent: false }
             }
             // Exception 4 says that it failed while executing, 5 that it has not ended, and the rest
             // says nothing: only a fresh read tells how much of it was done.
             Self::Exception(_)
             | Self::Unreachable(_)
+            | Self::NoPort { .. }
             | Self::NoAnswer(_)
             | Self::Mismatch(_)
             | Self::Impossible(_) => WriteOutcome::Unknown { reason },

@@ -1,41 +1,52 @@
-//! The link: one TCP connection, its deadlines, the checks of every answer, and its rebuilding.
-//! Never decides what is read, and never repeats a request.
+//! The link: one connection, its deadlines, the checks of every answer, and its rebuilding. Never
+//! decides what is read, and never repeats a request.
 //!
 //! tokio-modbus 0.17 is used through `Client::call` alone, because its readers and writers trust
 //! lengths and echoes. What it leaves open is closed here:
 //!
 //! | it would | here |
 //! | --- | --- |
-//! | give later requests the answers of earlier ones, once one was not waited for | a connection is used again only after a good answer or an exception; it is taken out before the wait, so a dropped future drops it |
+//! | give later requests the answers of earlier ones, once one was not waited for | a connection is used again only after a good answer or an exception; it is taken out before the wait, so a dropped future drops it. A serial line is left alone and emptied, and a unit that owes an answer is asked for another form first (`rtu`) |
 //! | wait for ever | a deadline for connecting and for every call |
 //! | take more or fewer registers, and any echo | counted and compared |
 //! | send 0 or 126 registers, addresses above 65,535, or a broadcast | refused before sending |
-//!
-//! There is no TCP keep-alive (tokio offers none without another crate): a peer that vanished is
-//! noticed by the deadline of the next request, one that hung up or spoke unasked before it is sent.
+//! | make up the error of a closed connection | told as "closed before the answer" |
+//! | go on after a frame that is no Modbus | the connection is rebuilt |
+//! | begin a serial frame right after another one | the silence of 3.5 characters is kept |
+//! | hold the thread until a serial frame is out | not flushed |
+//! | know neither TCP_NODELAY nor keep-alive | set here (`open`) |
 
 mod error;
+mod form;
+mod open;
+mod rtu;
 mod wire;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use adapter_api::profile::Function;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_modbus::{
     Error, Request, Response, Slave,
-    client::{Client, Context, tcp::attach_slave},
+    client::{Client, Context, rtu as serial, tcp},
     slave::SlaveContext,
 };
 
-pub(crate) use self::error::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError};
-use self::wire::{End, Wire};
-use crate::config::{Address, Host, Settings};
+pub(crate) use self::error::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError, SERVER_FAILURE};
+pub(crate) use self::form::Form;
+use self::{
+    open::open,
+    rtu::Debts,
+    wire::{End, Waiting, Wire},
+};
+use crate::config::{Address, Serial, Settings};
 
 /// Most registers that one request may read.
 pub(crate) const MAX_READ: u16 = 125;
+/// How often a line that does not become silent is listened to, before it is used nevertheless, and the
+/// least pause between.
+const LISTENS: u32 = 20;
+const LISTEN: Duration = Duration::from_millis(5);
 /// Most registers that one request may write.
 const MAX_WRITE: usize = 123;
 
@@ -54,6 +65,8 @@ pub(crate) struct Link {
     connect_timeout: Duration,
     pause_after_connect: Duration,
     idle_close: Option<Duration>,
+    keep_alive: Duration,
+    debts: Debts,
     live: Option<Live>,
     /// End of the last request.
     last: Option<Instant>,
@@ -71,6 +84,8 @@ impl Link {
             connect_timeout: settings.connect_timeout.0,
             pause_after_connect: settings.pause_after_connect.0,
             idle_close: settings.idle_close.map(|span| span.0),
+            keep_alive: settings.keep_alive.0,
+            debts: Debts::default(),
             live: None,
             last: None,
         }
@@ -106,35 +121,22 @@ impl Link {
             Function::Input => Request::ReadInputRegisters(start, count),
         };
         match self.call(unit, pace, request).await? {
-            Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words)
-                if words.len() == usize::from(count) =>
-            {
-                Ok(words)
-            }
-            Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words) => {
-                Err(self.distrust(format!("{} registers instead of {count}", words.len())))
-            }
+            Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words) => Ok(words),
             _ => Err(self.distrust("another function's answer".to_owned())),
         }
     }
 
     /// Writes registers with function 16.
     pub async fn write(&mut self, unit: u8, pace: Pace, start: u16, words: &[u16]) -> Result<(), LinkError> {
-        let Some(count) = u16::try_from(words.len()).ok().filter(|_| (1..=MAX_WRITE).contains(&words.len()))
-        else {
-            let count = words.len();
+        if !(1..=MAX_WRITE).contains(&words.len()) {
             return Err(LinkError::Impossible(format!(
-                "writing {count} registers; 1 to {MAX_WRITE} are possible"
+                "writing {} registers; 1 to {MAX_WRITE} are possible",
+                words.len()
             )));
-        };
+        }
         check_place(unit, start, words.len())?;
         let request = Request::WriteMultipleRegisters(start, Cow::Owned(words.to_vec()));
-        match self.call(unit, pace, request).await? {
-            Response::WriteMultipleRegisters(at, echoed) if (at, echoed) == (start, count) => Ok(()),
-            Response::WriteMultipleRegisters(at, echoed) => Err(self
-                .distrust(format!("it confirmed {echoed} registers at {at} instead of {count} at {start}"))),
-            _ => Err(self.distrust("another function's answer".to_owned())),
-        }
+        self.call(unit, pace, request).await.map(drop)
     }
 
     /// Writes one register with function 6: some devices take no other write for some registers.
@@ -146,87 +148,167 @@ impl Link {
         word: u16,
     ) -> Result<(), LinkError> {
         check_place(unit, register, 1)?;
-        match self.call(unit, pace, Request::WriteSingleRegister(register, word)).await? {
-            Response::WriteSingleRegister(at, echoed) if (at, echoed) == (register, word) => Ok(()),
-            Response::WriteSingleRegister(at, echoed) => Err(self
-                .distrust(format!("it confirmed {echoed} in register {at} instead of {word} in {register}"))),
-            _ => Err(self.distrust("another function's answer".to_owned())),
+        self.call(unit, pace, Request::WriteSingleRegister(register, word)).await.map(drop)
+    }
+
+    async fn call(&mut self, unit: u8, pace: Pace, request: Request<'static>) -> Result<Response, LinkError> {
+        if let Some(first) = self.debts.first(unit, &request, Instant::now()) {
+            self.exchange(unit, pace, first).await?;
         }
+        self.exchange(unit, pace, request).await
+    }
+
+    /// One request and its answer, which is for this request in every respect.
+    async fn exchange(
+        &mut self,
+        unit: u8,
+        pace: Pace,
+        request: Request<'static>,
+    ) -> Result<Response, LinkError> {
+        // Out of `self` until a good answer: a future that is dropped takes its connection along.
+        let mut live = self.ready(pace).await?;
+        let form = Form::of(&request);
+        let bytes = form.map_or(0, Form::bytes);
+        let patience =
+            pace.timeout + self.address.serial().map_or(Duration::ZERO, |line| line.time_of(bytes));
+        if let Some(form) = form.filter(|_| !self.numbered()) {
+            self.debts.asked(unit, form, Instant::now(), patience, self.address.serial());
+        }
+        live.context.set_slave(Slave(unit));
+        live.wire.begin();
+        let answer = timeout(patience, live.context.call(request)).await;
+        self.last = Some(Instant::now());
+        let error = match answer {
+            Ok(Ok(Ok(response))) if Form::answered(&response) == form => {
+                self.debts.answered(unit);
+                self.live = Some(live);
+                return Ok(response);
+            }
+            Ok(Ok(Ok(response))) => LinkError::Mismatch(format!(
+                "it answered {} instead of {}",
+                named(Form::answered(&response)),
+                named(form)
+            )),
+            Ok(Ok(Err(code))) if self.debts.refused(unit) => {
+                self.live = Some(live);
+                return Err(LinkError::Exception(code.into()));
+            }
+            Ok(Ok(Err(code))) => LinkError::Mismatch(format!(
+                "exception {}, which may answer an earlier request",
+                u8::from(code)
+            )),
+            Ok(Err(Error::Protocol(error))) => LinkError::Mismatch(error.to_string()),
+            Ok(Err(Error::Transport(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
+                LinkError::Mismatch(error.to_string())
+            }
+            Ok(Err(Error::Transport(error))) => {
+                self.debts.failed(Instant::now(), self.address.serial());
+                return Err(lost(&live.wire, &error));
+            }
+            Err(_) if !live.wire.has_left() => {
+                LinkError::Unreachable("the request could not be sent".to_owned())
+            }
+            Err(_) => LinkError::NoAnswer(format!("nothing came within {:?}", pace.timeout)),
+        };
+        self.live = Some(live);
+        self.give_up();
+        Err(error)
     }
 
     /// What was said cannot be believed, so neither can what comes after it.
     fn distrust(&mut self, why: String) -> LinkError {
-        self.live = None;
+        self.give_up();
         LinkError::Mismatch(why)
     }
 
-    async fn call(&mut self, unit: u8, pace: Pace, request: Request<'static>) -> Result<Response, LinkError> {
-        // Out of `self` until a good answer: a future that is dropped takes its connection along.
-        let mut live = self.ready(pace).await?;
-        live.context.set_slave(Slave(unit));
-        live.wire.begin();
-        let answer = timeout(pace.timeout, live.context.call(request)).await;
-        self.last = Some(Instant::now());
-        let left = live.wire.has_left();
-        match answer {
-            Ok(Ok(result)) => {
-                self.live = Some(live);
-                result.map_err(|code| LinkError::Exception(code.into()))
-            }
-            Ok(Err(Error::Protocol(error))) => Err(LinkError::Mismatch(error.to_string())),
-            Ok(Err(Error::Transport(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
-                Err(LinkError::Mismatch(error.to_string()))
-            }
-            Ok(Err(Error::Transport(error))) if !left => Err(LinkError::Unreachable(error.to_string())),
-            // Its error code is whatever the system said last: tokio-modbus makes one up for "closed".
-            Ok(Err(Error::Transport(_))) => {
-                Err(LinkError::NoAnswer("the connection was closed before the answer".to_owned()))
-            }
-            Err(_) if !left => Err(LinkError::Unreachable("the request could not be sent".to_owned())),
-            Err(_) => Err(LinkError::NoAnswer(format!("nothing came within {:?}", pace.timeout))),
-        }
+    /// Nothing that comes from now on on this connection answers anything. A serial port stays open: it
+    /// is left alone and emptied instead.
+    fn give_up(&mut self) {
+        self.debts.failed(Instant::now(), self.address.serial());
+        let kept = self.live.take().filter(|_| self.address.serial().is_some());
+        self.live = kept.map(|live| self.attached(live.wire));
     }
 
     /// A connection that a request may be sent on, after the pauses that the device wants.
     async fn ready(&mut self, pace: Pace) -> Result<Live, LinkError> {
+        let silence = self.address.serial().map_or(Duration::ZERO, Serial::silence);
         if let Some(last) = self.last {
             if self.idle_close.is_some_and(|limit| last.elapsed() >= limit) {
                 self.live = None;
             }
-            // A timer costs up to a millisecond even when its time is now.
-            let free = last + pace.spacing;
-            if free > Instant::now() {
-                sleep_until(free).await;
+            wait_until(last + pace.spacing.max(silence)).await;
+        }
+        if self.numbered() {
+            return match self.live.take() {
+                // Bytes that nobody asked for could only be a late or a second answer.
+                Some(live) if live.wire.discard() == Waiting::Nothing => Ok(live),
+                _ => self.connect().await,
+            };
+        }
+        if let Some(until) = self.debts.quiet_until() {
+            wait_until(until).await;
+            self.debts.rested();
+        }
+        for _ in 0..LISTENS {
+            let Some(live) = self.live.take() else { break };
+            match live.wire.discard() {
+                Waiting::Nothing => return Ok(live),
+                Waiting::Bytes => {
+                    self.live = Some(live);
+                    sleep(silence.max(LISTEN)).await;
+                }
+                Waiting::End => break,
             }
         }
         match self.live.take() {
-            Some(live) if live.wire.is_quiet() => Ok(live),
-            _ => self.connect().await,
+            // A line that never falls silent: its frames are checked one by one.
+            Some(live) => Ok(live),
+            None => self.connect().await,
         }
     }
 
     async fn connect(&mut self) -> Result<Live, LinkError> {
-        let Address::Tcp(Host { host, port }) = &self.address else {
-            return Err(LinkError::Unreachable("serial".to_owned()));
-        };
-        let connecting = timeout(self.connect_timeout, TcpStream::connect((host.as_str(), *port))).await;
-        let stream = match connecting {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(LinkError::Unreachable(error.to_string())),
-            Err(_) => {
-                let limit = self.connect_timeout;
-                return Err(LinkError::Unreachable(format!("not connected within {limit:?}")));
-            }
-        };
-        // Without it, small requests wait for the peer's acknowledgement of the one before.
-        stream.set_nodelay(true).map_err(|error| LinkError::Unreachable(error.to_string()))?;
+        let wire = open(&self.address, self.connect_timeout, self.keep_alive).await?;
         if !self.pause_after_connect.is_zero() {
             sleep(self.pause_after_connect).await;
         }
         tracing::debug!(address = %self.address, "connected");
-        let wire = Wire::new(stream);
-        let context = attach_slave(End(Arc::clone(&wire)), Slave::tcp_device());
-        Ok(Live { context, wire })
+        Ok(self.attached(wire))
+    }
+
+    fn attached(&self, wire: Arc<Wire>) -> Live {
+        let end = End(Arc::clone(&wire));
+        let context = if self.numbered() {
+            tcp::attach_slave(end, Slave::tcp_device())
+        } else {
+            serial::attach_slave(end, Slave::tcp_device())
+        };
+        Live { context, wire }
+    }
+
+    /// Do its answers carry the number of their request?
+    fn numbered(&self) -> bool {
+        matches!(self.address, Address::Tcp(_))
+    }
+}
+
+fn named(form: Option<Form>) -> String {
+    form.map_or("another function".to_owned(), |form| form.to_string())
+}
+
+/// Its error code is whatever the system said last: tokio-modbus makes one up for "closed".
+fn lost(wire: &Wire, error: &std::io::Error) -> LinkError {
+    if wire.has_left() {
+        LinkError::NoAnswer("the connection was closed before the answer".to_owned())
+    } else {
+        LinkError::Unreachable(error.to_string())
+    }
+}
+
+/// A timer costs up to a millisecond even when its time is now.
+async fn wait_until(at: Instant) {
+    if at > Instant::now() {
+        sleep_until(at).await;
     }
 }
 

@@ -1,11 +1,11 @@
-//! The socket below tokio-modbus: it alone knows whether bytes of a request left, and whether the
-//! peer hung up or said something unasked while nobody was listening.
+//! The stream below tokio-modbus, a socket or a serial port: it alone knows whether bytes of a request
+//! left, and whether the peer hung up or said something unasked while nobody was listening.
 
 use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -15,16 +15,37 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
+use tokio_serial::SerialStream;
 
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     left: AtomicBool,
 }
 
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    /// One task alone uses it; the lock lets two owners share it.
+    Serial(Mutex<SerialStream>),
+}
+
+/// What waits to be read although nobody asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    Nothing,
+    Bytes,
+    /// The peer hung up, or the port is gone.
+    End,
+}
+
 impl Wire {
-    pub fn new(stream: TcpStream) -> Arc<Self> {
-        Arc::new(Self { stream, left: AtomicBool::new(false) })
+    pub fn tcp(stream: TcpStream) -> Arc<Self> {
+        Arc::new(Self { stream: Stream::Tcp(stream), left: AtomicBool::new(false) })
+    }
+
+    pub fn serial(stream: SerialStream) -> Arc<Self> {
+        Arc::new(Self { stream: Stream::Serial(Mutex::new(stream)), left: AtomicBool::new(false) })
     }
 
     /// From here on, a new request counts.
@@ -37,12 +58,30 @@ impl Wire {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// Can a request be sent? Not when the peer hung up, and not when bytes wait that nobody asked
-    /// for: they could only be a late or a second answer.
-    pub fn is_quiet(&self) -> bool {
-        let waiting = self.stream.try_read(&mut [0; 1]);
-        matches!(waiting, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    /// Throws away what waits to be read; `Bytes` when something was.
+    pub fn discard(&self) -> Waiting {
+        let mut thrown = Waiting::Nothing;
+        loop {
+            let mut bytes = [0; 512];
+            let read = match &self.stream {
+                Stream::Tcp(stream) => stream.try_read(&mut bytes),
+                Stream::Serial(stream) => held(stream).try_read(&mut bytes),
+            };
+            match (read, &self.stream) {
+                // A serial port has no end of file; it says so where it could say "nothing yet".
+                (Ok(0), Stream::Serial(_)) => return thrown,
+                (Ok(0), Stream::Tcp(_)) => return Waiting::End,
+                (Ok(_), _) => thrown = Waiting::Bytes,
+                (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => return thrown,
+                (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
+                (Err(_), _) => return Waiting::End,
+            }
+        }
     }
+}
+
+fn held(stream: &Mutex<SerialStream>) -> MutexGuard<'_, SerialStream> {
+    stream.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The end that tokio-modbus reads and writes.
@@ -51,9 +90,13 @@ pub(super) struct End(pub Arc<Wire>);
 
 impl AsyncRead for End {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let stream = match &self.0.stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Serial(stream) => return Pin::new(&mut *held(stream)).poll_read(cx, buf),
+        };
         loop {
-            ready!(self.0.stream.poll_read_ready(cx))?;
-            match self.0.stream.try_read(buf.initialize_unfilled()) {
+            ready!(stream.poll_read_ready(cx))?;
+            match stream.try_read(buf.initialize_unfilled()) {
                 Ok(count) => {
                     buf.advance(count);
                     return Poll::Ready(Ok(()));
@@ -67,19 +110,23 @@ impl AsyncRead for End {
 
 impl AsyncWrite for End {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.stream.poll_write_ready(cx))?;
-            match self.0.stream.try_write(buf) {
-                Ok(count) => {
-                    self.0.left.store(true, Ordering::Relaxed);
-                    return Poll::Ready(Ok(count));
+        let written = match &self.0.stream {
+            Stream::Serial(stream) => ready!(Pin::new(&mut *held(stream)).poll_write(cx, buf)),
+            Stream::Tcp(stream) => loop {
+                ready!(stream.poll_write_ready(cx))?;
+                match stream.try_write(buf) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    written => break written,
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            },
+        };
+        if written.is_ok() {
+            self.0.left.store(true, Ordering::Relaxed);
         }
+        Poll::Ready(written)
     }
 
+    /// Not on a serial port either: there it would hold this thread until the last byte is on the line.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

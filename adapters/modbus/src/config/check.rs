@@ -8,7 +8,7 @@ use adapter_api::{
 };
 
 use super::{Address, Device, PARTS, Settings};
-use crate::units::WRITE_POINT;
+use crate::{client::MAX_READ, units::WRITE_POINT};
 
 /// One mistake in a connection's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,10 @@ impl Settings {
         }
         check_numbers(table, &key, found);
         found.above_zero(&key("interval"), table.interval);
+        found.above_zero(&key("timeout"), table.timeout);
+        if table.block.is_some_and(|block| !(1..=MAX_READ).contains(&block)) {
+            found.say(&key("block"), format!("must be 1 to {MAX_READ} registers"));
+        }
         if table.name.as_ref().is_some_and(|name| !(1..=100).contains(&name.chars().count())) {
             found.say(&key("name"), "a name has 1 to 100 characters".into());
         }
@@ -57,6 +61,15 @@ impl Settings {
                 let message =
                     format!("a part is read together with its device: set `device.{whole}.interval`");
                 found.say(&key("interval"), message);
+            }
+            let of_the_unit = [
+                ("timeout", table.timeout.is_some()),
+                ("block", table.block.is_some()),
+                ("gap", table.gap.is_some()),
+            ];
+            for (name, _) in of_the_unit.into_iter().filter(|(_, set)| *set) {
+                let message = format!("a part is read together with its device: set `device.{whole}.{name}`");
+                found.say(&key(name), message);
             }
             let profile = self.device[whole].profile.as_deref().and_then(|name| builtin().get(name));
             if profile.is_some_and(|profile| profile.discovery.is_none()) {
@@ -80,6 +93,13 @@ impl Settings {
                         let message =
                             format!("the profile `{name}` lists no points to write: remove `write_points`");
                         found.say(&key("write_points"), message);
+                    }
+                    let longest = profile.points.values().map(|point| point.kind.registers()).max();
+                    if let Some((block, longest)) = table.block.zip(longest).filter(|(b, l)| b < l) {
+                        let message = format!(
+                            "{block} is too few: the profile `{name}` has a value of {longest} registers, which must come in one request"
+                        );
+                        found.say(&key("block"), message);
                     }
                     self.check_parts(id, profile, found);
                 }

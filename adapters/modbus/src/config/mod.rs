@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use adapter_api::Span;
 use serde::Deserialize;
 
-pub(crate) use self::address::{Address, Host};
+pub(crate) use self::address::{Address, Host, Parity, Serial};
 pub use self::check::Mistake;
 
 /// One connection.
@@ -34,6 +34,9 @@ pub struct Settings {
     pub spacing: Span,
     /// A connection that was idle for so long is not used again: some devices drop it without a word.
     pub idle_close: Option<Span>,
+    /// How long a socket may be idle before its peer is probed, 60 s unless said; "0s": never.
+    #[serde(default = "keep_alive")]
+    pub keep_alive: Span,
     /// Its devices by id.
     #[serde(default)]
     pub device: BTreeMap<String, Device>,
@@ -47,6 +50,12 @@ adapter_api::device_table! {
         profile: Option<String>,
         /// The Modbus unit id, 1 unless said.
         unit: Option<u8>,
+        /// How long its answers may take, instead of the connection's or the profile's value.
+        timeout: Option<Span>,
+        /// Most registers in one request to it, instead of the profile's value.
+        block: Option<u16>,
+        /// Most unwanted registers between two wanted ones in one request, instead of the profile's value.
+        gap: Option<u16>,
         /// Shall `write_point` be taken for the points that the profile lists? No unless said.
         write_points: Option<bool>,
     }
@@ -58,6 +67,10 @@ fn interval() -> Span {
 
 fn connect_timeout() -> Span {
     Span(std::time::Duration::from_secs(3))
+}
+
+fn keep_alive() -> Span {
+    Span(std::time::Duration::from_secs(60))
 }
 
 fn nothing() -> Span {

@@ -15,8 +15,6 @@ use crate::{
 const BATTERY: &str = "battery";
 /// The profile's name for the device itself.
 const ITSELF: &str = "";
-/// The command that model 124 alone can carry, beside `write_point`.
-const RESERVE: &str = "set_reserve";
 
 /// Before it answers: the device itself, and the parts that have a table.
 pub(crate) fn declared(unit: &UnitConfig) -> Vec<DeviceInfo> {
@@ -45,11 +43,10 @@ pub(crate) fn found(unit: &UnitConfig, known: &Known) -> Vec<DeviceInfo> {
     }
     if known.battery {
         let part = battery_part(unit, known);
-        let limits = Limits::of(unit, known.ratings.battery);
-        let takes = || commands(unit, BATTERY, |way| limits.most(way));
+        let limits = known.controls.narrow(Limits::of(unit, known.ratings.battery));
         // The commands are those of a part; a battery that is a unit of its own takes none of them.
-        let mut takes = if known.controls.battery && known.inverter.is_some() { takes() } else { Vec::new() };
-        takes.retain(|command| known.controls.reserve || ![RESERVE, WRITE_POINT].contains(&&*command.name));
+        let takes = known.inverter.as_ref().map(|_| commands(unit, BATTERY, |way| limits.most(way)));
+        let takes = known.controls.able(takes.unwrap_or_default());
         let mut info = battery(unit, part, limits, takes);
         info.max_power = info.max_power.or(known.ratings.battery);
         info.capacity = info.capacity.or(known.ratings.capacity);
@@ -89,8 +86,8 @@ fn inverter(unit: &UnitConfig, known: &Known) -> DeviceInfo {
     // With a battery on the DC side, the AC rating says nothing about how much the sun may give.
     info.max_power = info.max_power.or(known.ratings.power.filter(|_| !known.battery));
     info.phases = known.phases;
-    let takes = known.controls.limit.then(|| commands(unit, ITSELF, |_| known.ratings.limit_base));
-    with_commands(info, Capability::EnergyMeter, takes.unwrap_or_default())
+    let base = known.controls.limit_base(known.ratings.limit_base);
+    with_commands(info, Capability::EnergyMeter, known.controls.able(commands(unit, ITSELF, |_| base)))
 }
 
 fn battery(unit: &UnitConfig, part: &Part, limits: Limits, takes: Vec<CommandSpec>) -> DeviceInfo {

@@ -7,13 +7,18 @@ use adapter_api::{Fault, Job, Problem, Purpose, ReadBack, StoreError, WriteOutco
 
 use super::{
     Sunspec,
-    control::{Ask, Order, battery_order, limit_order, point_order, reserve_order},
+    control::{
+        Ask, Capacity, Order, battery_order, der_limit_order, limit_order, point_order, reserve_order,
+        set_point_order, singly,
+    },
     devices::Limits,
-    known,
+    known::{self, Known},
     models::{Block, Model},
+    notes,
     snapshot::fetch,
 };
 use crate::{
+    client::LinkError,
     port::Port,
     units::{UnitConfig, WRITE_POINT},
 };
@@ -22,31 +27,42 @@ use crate::{
 /// so that an early look costs a request and never a wrong answer.
 const SETTLE: Duration = Duration::ZERO;
 
+/// A command, worked out for the unit as it is now.
+struct Planned {
+    /// Where the model that carries it lies.
+    start: u16,
+    order: Order,
+    /// The note that it has to do with.
+    note: Option<&'static str>,
+    /// Does the maker take one register at a time, by function 6 alone?
+    singly: bool,
+}
+
 impl Sunspec {
     pub async fn write(&mut self, port: &mut Port<'_>, job: &Job) -> Written {
-        let (start, order) = match self.order(port, job).await {
-            Ok((start, Ok(order))) => (start, order),
-            Ok((_, Err(reason))) => return Written::Ended(WriteOutcome::Rejected { reason }),
+        let Planned { start, order, note, singly } = match self.planned(port, job).await {
+            Ok(Ok(planned)) => planned,
+            Ok(Err(reason)) => return Written::Ended(WriteOutcome::Rejected { reason }),
             // Only read so far, so certainly not applied.
             Err(fault) => return Written::Ended(not_applied(&fault)),
         };
-        if let Some(words) = &order.keep
-            && let Err(error) = self.notes.keep(port.store, port.unit, job, words).await
+        if let Some((words, note)) = order.keep.as_ref().zip(note)
+            && let Err(error) = self.notes.keep(port.store, port.unit, note, words).await
         {
             return Written::Ended(not_applied(&error));
         }
         if order.already {
-            if order.forgets {
-                self.notes.forget(port.store, port.unit, job).await;
-            }
+            self.settled(port, &order, note).await;
             return Written::Already { observed: order.observed };
         }
         for (place, (offset, words)) in order.writes.iter().enumerate() {
-            if let Err(error) = port.write(start.saturating_add(*offset), words).await {
+            if let Err(error) = put(port, start.saturating_add(*offset), words, singly).await {
                 let outcome = port.outcome(&error, place > 0);
                 // Certainly nothing was changed: an old value that stays noted would be restored some day.
-                if order.keep.is_some() && !matches!(outcome, WriteOutcome::Unknown { .. }) {
-                    self.notes.forget(port.store, port.unit, job).await;
+                if let (Some(_), Some(note)) = (&order.keep, note)
+                    && !matches!(outcome, WriteOutcome::Unknown { .. })
+                {
+                    self.notes.forget(port.store, port.unit, note).await;
                 }
                 return Written::Ended(outcome);
             }
@@ -55,15 +71,15 @@ impl Sunspec {
     }
 
     pub async fn read_back(&mut self, port: &mut Port<'_>, job: &Job) -> ReadBack {
-        match self.order(port, job).await {
-            Ok((_, Ok(order))) if order.applied => {
-                if order.forgets {
-                    self.notes.forget(port.store, port.unit, job).await;
-                }
+        match self.planned(port, job).await {
+            Ok(Ok(Planned { order, note, .. })) if order.applied => {
+                self.settled(port, &order, note).await;
                 ReadBack::Applied { observed: order.observed }
             }
-            Ok((_, Ok(Order { requested, observed, .. }))) => ReadBack::Different { requested, observed },
-            Ok((_, Err(reason))) => ReadBack::Failed(Fault::Answered(Problem::new(
+            Ok(Ok(Planned { order: Order { requested, observed, .. }, .. })) => {
+                ReadBack::Different { requested, observed }
+            }
+            Ok(Err(reason)) => ReadBack::Failed(Fault::Answered(Problem::new(
                 reason,
                 "Correct the command or the configuration",
             ))),
@@ -71,52 +87,97 @@ impl Sunspec {
         }
     }
 
-    /// The command against fresh registers and what is noted, and where its model lies.
-    async fn order(&mut self, port: &mut Port<'_>, job: &Job) -> Result<(u16, Result<Order, String>), Fault> {
+    /// It is as asked: what is noted may be owed no longer.
+    async fn settled(&mut self, port: &mut Port<'_>, order: &Order, note: Option<&'static str>) {
+        if let Some(note) = note.filter(|_| order.forgets) {
+            self.notes.forget(port.store, port.unit, note).await;
+        }
+    }
+
+    /// The command against fresh registers and what is noted.
+    async fn planned(&mut self, port: &mut Port<'_>, job: &Job) -> Result<Result<Planned, String>, Fault> {
         let limits = Limits::of(port.unit, None);
         let known = self.known(port).await?;
-        let Some(model) = model_of(port.unit, job) else {
-            let reason = format!("{} does not take the command `{}`", job.device, job.command);
-            return Ok((0, Err(reason)));
+        if !takes(port.unit, job) {
+            return Ok(Err(format!("{} does not take the command `{}`", job.device, job.command)));
+        }
+        let Some(at) = known.controls.model(&job.command).and_then(|model| known.at(model)) else {
+            return Ok(Err(format!("{} has no controls for `{}`", job.device, job.command)));
         };
-        let Some(at) = known.at(model) else {
-            return Ok((0, Err(format!("{} has no controls for `{}`", job.device, job.command))));
-        };
+        let singly_taken = takes_singly(port.unit, known);
         let mut models = vec![at];
-        models.extend(known.at(Model::Basic).filter(|_| model == Model::Immediate));
+        models.extend(companion(at.model).and_then(|model| known.at(model)));
         let snapshot = fetch(port, &models).await;
         let snapshot = self.believe(port, snapshot)?;
-        let block = snapshot.block(model).unwrap_or(Block(&[]));
+        let now = snapshot.block(at.model).unwrap_or(Block(&[]));
+        let capacity = Capacity::of(snapshot.block(Model::Capacity));
         let ask = Ask { command: &job.command, parameters: &job.parameters, timer: job.timer };
-        let order = match &*job.command {
-            "set_power_limit" => {
+        let note = notes::name(job, at.model);
+        let order = match (&*job.command, at.model) {
+            ("set_power_limit", model) => {
                 let in_doubt = job.purpose == Purpose::ReadBack;
-                let noted = self.notes.read(port.store, port.unit, job).await.map_err(unread)?;
-                limit_order(ask, block, known::ratings(&snapshot).limit_base, noted, in_doubt)
-            }
-            WRITE_POINT => point_order(ask, block, limits),
-            command => {
-                let noted = self.notes.read(port.store, port.unit, job).await.map_err(unread)?;
-                let noted = noted.map(|[word]| word);
-                match command {
-                    "set_reserve" => reserve_order(ask, block, noted),
-                    _ => battery_order(ask, block, limits, noted),
+                let noted = self.noted(port, note).await?;
+                if model == Model::DerControl {
+                    der_limit_order(ask, now, capacity.power, noted, in_doubt)
+                } else {
+                    limit_order(ask, now, known::ratings(&snapshot).limit_base, noted, in_doubt)
                 }
             }
+            (WRITE_POINT, _) => point_order(ask, now, limits),
+            ("set_reserve", _) => reserve_order(ask, now, self.noted(port, note).await?.map(|[word]| word)),
+            (_, Model::DerControl) => set_point_order(ask, now, limits, capacity, singly_taken),
+            _ => battery_order(ask, now, limits, self.noted(port, note).await?.map(|[word]| word)),
         };
-        Ok((at.start, order))
+        Ok(order.map(|order| Planned {
+            start: at.start,
+            order: if singly_taken { Order { writes: singly(&order.writes, now), ..order } } else { order },
+            note,
+            singly: singly_taken,
+        }))
+    }
+
+    /// What is noted, if so many words are.
+    async fn noted<const N: usize>(
+        &mut self,
+        port: &mut Port<'_>,
+        note: Option<&'static str>,
+    ) -> Result<Option<[u16; N]>, Fault> {
+        match note {
+            Some(note) => self.notes.read(port.store, port.unit, note).await.map_err(unread),
+            None => Ok(None),
+        }
     }
 }
 
-/// The model that carries a command of this device, if the device takes it.
-fn model_of(unit: &UnitConfig, job: &Job) -> Option<Model> {
+/// Is this a command of this device?
+fn takes(unit: &UnitConfig, job: &Job) -> bool {
     match &*job.command {
-        "set_power_limit" => (job.device == unit.main.id).then_some(Model::Immediate),
-        "set_battery_mode" | "set_battery_power" | "set_reserve" => {
-            (job.device == unit.battery.id).then_some(Model::Storage)
-        }
-        WRITE_POINT => (job.device == unit.battery.id && unit.battery.write_points).then_some(Model::Storage),
+        "set_power_limit" => job.device == unit.main.id,
+        "set_battery_mode" | "set_battery_power" | "set_reserve" => job.device == unit.battery.id,
+        WRITE_POINT => job.device == unit.battery.id && unit.battery.write_points,
+        _ => false,
+    }
+}
+
+/// The model that says what the percents of another one refer to.
+fn companion(model: Model) -> Option<Model> {
+    match model {
+        Model::Immediate => Some(Model::Basic),
+        Model::DerControl => Some(Model::Capacity),
         _ => None,
+    }
+}
+
+fn takes_singly(unit: &UnitConfig, known: &Known) -> bool {
+    let who = known.inverter.as_ref();
+    let maker = who.and_then(|common| unit.profile.maker(&common.manufacturer, &common.model));
+    maker.is_some_and(|maker| maker.single_writes)
+}
+
+async fn put(port: &mut Port<'_>, at: u16, words: &[u16], singly: bool) -> Result<(), LinkError> {
+    match words {
+        [word] if singly => port.write_single(at, *word).await,
+        words => port.write(at, words).await,
     }
 }
 

@@ -5,6 +5,7 @@ use adapter_api::profile::Profile;
 
 use super::{
     choice::Choice,
+    control::Controls,
     discovery::{At, Common},
     inputs::{Role, inputs},
     models::{Block, Field, Model, storage},
@@ -31,18 +32,8 @@ pub(crate) struct Known {
     pub pv_counters: bool,
     /// Phases of its AC side.
     pub phases: u8,
+    /// What carries its commands.
     pub controls: Controls,
-}
-
-/// Which commands its registers can carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Controls {
-    /// 123 or 704.
-    pub limit: bool,
-    /// 124, or a set point in 704.
-    pub battery: bool,
-    /// 124 alone has a reserve, and the settings that installers may write.
-    pub reserve: bool,
 }
 
 /// What the unit is built for or set to.
@@ -74,7 +65,7 @@ impl Known {
             battery: battery || bank.is_some() && inverter.is_none(),
             pv_counters: inputs.iter().any(|input| input.role == Role::Pv && counts(input.given)),
             phases: phases(first),
-            controls: controls(first),
+            controls: Controls::of(|model| first.block(model)),
             models,
             inverter,
             bank,
@@ -115,16 +106,6 @@ pub(crate) fn phases_of(id: u16) -> u8 {
         1 => 1,
         2 => 2,
         _ => 3,
-    }
-}
-
-fn controls(first: &Snapshot) -> Controls {
-    let has = |model| first.block(model).is_some();
-    let says = |at: u16| first.block(Model::DerControl).and_then(|block| block.word(at)).is_some();
-    Controls {
-        limit: has(Model::Immediate) || says(others().der_limit_enabled.at),
-        battery: has(Model::Storage) || says(others().der_set_enabled.at),
-        reserve: has(Model::Storage),
     }
 }
 

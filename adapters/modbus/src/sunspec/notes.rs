@@ -6,13 +6,14 @@
 //! | --- | --- |
 //! | `grid_charging/<unit>` | 124.ChaGriSet, before a charge |
 //! | `power_limit/<unit>` | 123.WMaxLimPct, 123.WMaxLim_Ena |
+//! | `der_power_limit/<unit>` | 704.WMaxLimPct, 704.WMaxLimPctEna |
 //! | `reserve/<unit>` | 124.MinRsvPct |
 
 use std::collections::HashMap;
 
 use adapter_api::{Job, Store, StoreError};
 
-use super::control::RESERVE;
+use super::{control::RESERVE, models::Model};
 use crate::units::{UnitConfig, WRITE_POINT};
 
 /// A unit's notes as far as they are known. Nobody else writes them, so that none is read twice: a
@@ -21,14 +22,13 @@ use crate::units::{UnitConfig, WRITE_POINT};
 pub(super) struct Notes(HashMap<&'static str, Option<Vec<u16>>>);
 
 impl Notes {
-    /// What is noted for a command, if it has so many words.
+    /// What is noted under a name, if it has so many words.
     pub async fn read<const N: usize>(
         &mut self,
         store: &Store,
         unit: &UnitConfig,
-        job: &Job,
+        name: &'static str,
     ) -> Result<Option<[u16; N]>, StoreError> {
-        let Some(name) = name(job) else { return Ok(None) };
         if !self.0.contains_key(name) {
             let bytes = store.get(&key(name, unit)).await?;
             self.0.insert(name, bytes.map(|bytes| words(&bytes)));
@@ -42,10 +42,9 @@ impl Notes {
         &mut self,
         store: &Store,
         unit: &UnitConfig,
-        job: &Job,
+        name: &'static str,
         words: &[u16],
     ) -> Result<(), StoreError> {
-        let Some(name) = name(job) else { return Ok(()) };
         // Until it is done, nobody knows.
         self.0.remove(name);
         store.put(&key(name, unit), words.iter().flat_map(|word| word.to_be_bytes()).collect()).await?;
@@ -54,8 +53,7 @@ impl Notes {
     }
 
     /// It is owed no longer. When that cannot be kept, it is restored once more, later.
-    pub async fn forget(&mut self, store: &Store, unit: &UnitConfig, job: &Job) {
-        let Some(name) = name(job) else { return };
+    pub async fn forget(&mut self, store: &Store, unit: &UnitConfig, name: &'static str) {
         self.0.remove(name);
         match store.remove(&key(name, unit)).await {
             Ok(()) => {
@@ -68,13 +66,14 @@ impl Notes {
     }
 }
 
-/// The note that a command has to do with, if there is one.
-fn name(job: &Job) -> Option<&'static str> {
-    match &*job.command {
-        "set_battery_mode" | "set_battery_power" => Some("grid_charging"),
-        "set_power_limit" => Some("power_limit"),
-        "set_reserve" => Some("reserve"),
-        WRITE_POINT if job.parameters.word("point") == Some(RESERVE) => Some("reserve"),
+/// The note that a command has to do with on the model that carries it, if there is one.
+pub(super) fn name(job: &Job, model: Model) -> Option<&'static str> {
+    match (&*job.command, model) {
+        ("set_battery_mode" | "set_battery_power", Model::Storage) => Some("grid_charging"),
+        ("set_power_limit", Model::Immediate) => Some("power_limit"),
+        ("set_power_limit", Model::DerControl) => Some("der_power_limit"),
+        ("set_reserve", _) => Some("reserve"),
+        (WRITE_POINT, _) if job.parameters.word("point") == Some(RESERVE) => Some("reserve"),
         _ => None,
     }
 }

@@ -190,7 +190,6 @@ pub(crate) struct Others {
     /// 704.
     pub der_limit: Field,
     pub der_limit_enabled: Named,
-    pub der_set_enabled: Named,
     /// 713.
     pub der_energy: Field,
     pub der_level: Field,
@@ -221,7 +220,6 @@ static OTHERS: LazyLock<Others> = LazyLock::new(|| Others {
     enter_service: Named::of(703, "ES"),
     der_limit: Field::of(704, "WMaxLimPct"),
     der_limit_enabled: Named::of(704, "WMaxLimPctEna"),
-    der_set_enabled: Named::of(704, "WSetEna"),
     der_energy: Field::of(713, "WHRtg"),
     der_level: Field::of(713, "SoC"),
     der_health: Field::of(713, "SoH"),

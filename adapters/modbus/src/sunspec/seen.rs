@@ -62,7 +62,7 @@ fn wanted(table: &Table, place: Place) -> Vec<Wanted<'_>> {
 async fn read(port: &mut Port<'_>, place: Place) -> Result<Vec<Option<u16>>, LinkError> {
     let mut words = vec![Some(place.id), Some(place.length)];
     let Some(table) = Table::of(place.id) else { return Ok(words) };
-    let block = port.unit.profile.limits.block.min(MAX_READ);
+    let block = port.unit.block.min(MAX_READ);
     let points = wanted(table, place);
     let mut rest = points.as_slice();
     while let Some(first) = rest.first() {

@@ -54,26 +54,16 @@ pub(crate) enum SnapshotError {
 
 /// Reads models. Their ID and length are read along and must be those that were discovered.
 pub(crate) async fn fetch(port: &mut Port<'_>, models: &[At]) -> Result<Snapshot, SnapshotError> {
-    let block = port.unit.profile.limits.block.min(MAX_READ);
+    let block = port.unit.block.min(MAX_READ);
     let plans: Vec<Plan> = (0..models.len()).map(|of| Plan::new(models, of, block)).collect();
     let mut before = Vec::with_capacity(plans.len());
     for plan in &plans {
         before.push(port.fetch(&plan.before).await.map_err(refused)?);
     }
     let all: Vec<Extent> = plans.iter().flat_map(|plan| plan.extents.iter().copied()).collect();
-    let mut words = match port.fetch(&all).await {
-        Ok(words) => words.into_iter(),
-        // Perhaps the device takes no request that spans two of its models: only one that refuses its
-        // own registers has moved.
-        Err(LinkError::Exception(ILLEGAL_ADDRESS | ILLEGAL_VALUE)) if plans.len() > 1 => {
-            let mut words = Vec::with_capacity(all.len());
-            for plan in &plans {
-                words.extend(port.fetch(&plan.extents).await.map_err(refused)?);
-            }
-            words.into_iter()
-        }
-        Err(error) => return Err(refused(error)),
-    };
+    // A device that takes no request across its models is no device whose models moved: what is
+    // refused here is refused by itself.
+    let mut words = port.fetch(&all).await.map_err(refused)?.into_iter();
     let mut snapshot = Vec::with_capacity(models.len());
     for (plan, before) in plans.iter().zip(before) {
         let own: Vec<u16> = words.by_ref().take(plan.extents.len()).flatten().collect();

@@ -1,11 +1,14 @@
 //! A unit against a device on a socket, beyond what one dump can show.
 
-use adapter_api::{BoxFuture, DeviceInfo, Fault, Moment, Reading, Store, StoreError, StorePort, Value};
+use adapter_api::{
+    BoxFuture, Clock, DeviceInfo, Fault, Moment, Reading, Store, StoreError, StorePort, Value,
+};
 
 use super::{Sunspec, golden::dumped, seen};
 use crate::{
     client::Link,
     field::Seen,
+    learned::Learned,
     port::Port,
     testing::{Peer, hybrid},
     units::{UnitConfig, resolve},
@@ -34,6 +37,8 @@ pub(super) struct Bench {
     unit: UnitConfig,
     link: Link,
     store: Store,
+    clock: Clock,
+    learned: Learned,
     sunspec: Sunspec,
 }
 
@@ -42,16 +47,20 @@ impl Bench {
     pub fn new(peer: &Peer, devices: &str, block: u16) -> Self {
         let settings = peer.settings(devices);
         let mut unit = resolve("it", &settings).remove(0);
-        let mut profile = unit.profile.clone();
-        profile.limits.block = block;
-        unit.profile = Box::leak(Box::new(profile));
-        let link = Link::new(peer.place(), &settings);
-        Self { unit, link, store: Store::new(NoNotes), sunspec: Sunspec::default() }
+        unit.block = block;
+        Self {
+            unit,
+            link: Link::new(peer.place(), &settings),
+            store: Store::new(NoNotes),
+            clock: Clock::new("boot", || NOW),
+            learned: Learned::default(),
+            sunspec: Sunspec::default(),
+        }
     }
 
     fn port(&mut self) -> (&mut Sunspec, Port<'_>) {
-        let Self { unit, link, store, sunspec } = self;
-        (sunspec, Port { unit, store, link })
+        let Self { unit, link, store, clock, learned, sunspec } = self;
+        (sunspec, Port { unit, store, clock, link, learned })
     }
 
     pub async fn probe(&mut self) -> Result<Vec<DeviceInfo>, Fault> {

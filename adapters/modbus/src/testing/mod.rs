@@ -1,6 +1,7 @@
 //! The other end for tests: a small raw Modbus TCP server that answers from register banks, or as
 //! badly as a test asks for.
 
+pub(crate) mod der;
 pub(crate) mod hybrid;
 
 use std::{
@@ -53,7 +54,7 @@ pub(crate) enum Move {
     Exception(u8),
 }
 
-/// One request as it arrived: unit, function, address, count, and the words of a write.
+/// One request as it arrived: unit, function, address, count (of function 6: its word), and the words of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub unit: u8,
@@ -78,6 +79,10 @@ struct State {
     borders: Vec<u16>,
     /// Once a read of the first register was answered, the second holds this word.
     changes: Vec<(u16, u16, u16)>,
+    /// Longer reads answer exception 3.
+    most: Option<u16>,
+    /// Takes writes by function 6 alone.
+    single_writes: bool,
 }
 
 /// The server; it ends with the value.
@@ -132,6 +137,19 @@ impl Peer {
         self.state.lock().unwrap().words.clear();
     }
 
+    /// Takes input registers away.
+    pub fn without(&self, unit: u8, registers: std::ops::Range<u16>) {
+        let mut state = self.state.lock().unwrap();
+        registers.for_each(|at| {
+            state.words.remove(&(unit, 4, at));
+        });
+    }
+
+    /// Refuses longer reads.
+    pub fn most(&self, count: u16) {
+        self.state.lock().unwrap().most = Some(count);
+    }
+
     /// How the next requests are treated.
     pub fn moves(&self, moves: &[Move]) {
         self.state.lock().unwrap().moves.extend(moves);
@@ -161,6 +179,11 @@ impl Peer {
     pub fn remove(&self, unit: u8, start: u16, count: u16) {
         let mut state = self.state.lock().unwrap();
         state.words.retain(|(of, _, at), _| *of != unit || !(start..start + count).contains(at));
+    }
+
+    /// Writes are taken by function 6 alone; function 16 answers exception 1.
+    pub fn takes_single_writes(&self) {
+        self.state.lock().unwrap().single_writes = true;
     }
 
     /// Requests so far; forgets them.
@@ -222,17 +245,16 @@ impl State {
     fn answer(&mut self, header: [u8; 7], pdu: &[u8], how: Move) -> Vec<u8> {
         let word = |at: usize| u16::from_be_bytes([pdu[at], pdu[at + 1]]);
         let (unit, function, start, count) = (header[6], pdu[0], word(1), word(3));
-        let words: Vec<u16> = pdu
-            .get(6..)
-            .unwrap_or_default()
-            .chunks(2)
-            .map(|two| u16::from_be_bytes([two[0], two[1]]))
-            .collect();
+        let written = if function == 6 { pdu.get(3..) } else { pdu.get(6..) };
+        let words: Vec<u16> =
+            written.unwrap_or_default().chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect();
         self.seen.push(Seen { unit, function, start, count, words: words.clone() });
         let body = match how {
             Move::Exception(code) => vec![function | 0x80, code],
+            _ if function < 5 && self.most.is_some_and(|most| count > most) => vec![function | 0x80, 3],
             Move::Garbage => vec![function],
-            _ if function == 16 => self.confirm(unit, start, &words, how),
+            _ if function == 16 && self.single_writes => vec![function | 0x80, 1],
+            _ if matches!(function, 6 | 16) => self.confirm(unit, function, start, &words, how),
             _ => {
                 let answer = self.values(unit, function, start, count, how);
                 self.change(unit, start, count);
@@ -282,9 +304,9 @@ impl State {
         body
     }
 
-    fn confirm(&mut self, unit: u8, start: u16, words: &[u16], how: Move) -> Vec<u8> {
+    fn confirm(&mut self, unit: u8, function: u8, start: u16, words: &[u16], how: Move) -> Vec<u8> {
         if (start..).zip(words).any(|(at, _)| !self.words.contains_key(&(unit, 3, at))) {
-            return vec![16 | 0x80, 2];
+            return vec![function | 0x80, 2];
         }
         if how != Move::Silent {
             for (at, word) in (start..).zip(words).filter(|(at, _)| !self.stubborn.contains(at)) {
@@ -292,8 +314,10 @@ impl State {
             }
         }
         let at = if how == Move::EchoAddress { start + 1 } else { start };
-        let count = u16::try_from(words.len()).unwrap() + u16::from(how == Move::EchoCount);
-        [&[16][..], &at.to_be_bytes(), &count.to_be_bytes()].concat()
+        // Function 6 echoes its value, function 16 the number of registers.
+        let told = if function == 6 { words[0] } else { u16::try_from(words.len()).unwrap() };
+        let told = told.wrapping_add(u16::from(how == Move::EchoCount));
+        [&[function][..], &at.to_be_bytes(), &told.to_be_bytes()].concat()
     }
 }
 

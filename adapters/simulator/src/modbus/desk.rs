@@ -9,6 +9,7 @@ use std::{
 use super::{
     frame::{self, Request},
     reply::{Answer, Reply},
+    rtu,
 };
 use crate::{
     Exception, Fault, Table, Units, UnknownUnit, WriteSeen,
@@ -25,6 +26,27 @@ pub(super) struct Now {
     pub mono: Instant,
     pub wall_ms: i64,
 }
+
+/// How a request came, and so what its answer looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// In a Modbus TCP frame.
+    Tcp { transaction: u16 },
+    /// In an RTU frame: unit 0 means all, and only the unit that is meant answers.
+    Line,
+}
+
+impl Caller {
+    fn frame_length(self, pdu: &[u8]) -> usize {
+        match self {
+            Self::Tcp { .. } => frame::HEADER + pdu.len(),
+            Self::Line => rtu::AROUND + pdu.len(),
+        }
+    }
+}
+
+/// The unit that means all on a line.
+const BROADCAST: u8 = 0;
 
 pub(crate) struct Desk {
     units: Units,
@@ -52,10 +74,27 @@ impl Desk {
     }
 
     /// What to do about a request, and how long to wait before.
-    pub(super) fn answer(&mut self, transaction: u16, unit: u8, pdu: &[u8], now: Now) -> (Duration, Reply) {
-        let answer = |pdu| Answer { transaction, unit, pdu };
+    pub(super) fn answer(&mut self, caller: Caller, unit: u8, pdu: &[u8], now: Now) -> (Duration, Reply) {
+        self.record.arrived(unit, now.mono, caller.frame_length(pdu));
+        let (late, reply) = self.decide(caller, unit, pdu, now);
+        if let Reply::Send(bytes) | Reply::SendAndClose(bytes) = &reply {
+            self.record.answered(unit, bytes.len());
+        }
+        (late, reply)
+    }
+
+    fn decide(&mut self, caller: Caller, unit: u8, pdu: &[u8], now: Now) -> (Duration, Reply) {
+        let answer = |pdu| Answer { caller, unit, pdu };
         let plain = |pdu| (Duration::ZERO, answer(pdu).reply());
-        let request = match frame::request(pdu) {
+        let request = frame::request(pdu);
+        if caller == Caller::Line && unit == BROADCAST {
+            self.broadcast(request, now);
+            return (Duration::ZERO, Reply::Nothing);
+        }
+        if caller == Caller::Line && !self.units.devices.contains_key(&unit) {
+            return (Duration::ZERO, Reply::Nothing);
+        }
+        let request = match request {
             Ok(request) => request,
             Err((function, exception)) => return plain(frame::refusal(function, exception)),
         };
@@ -83,6 +122,18 @@ impl Desk {
             _ => Duration::ZERO,
         });
         (late.sum(), answer(pdu).damaged(&faults))
+    }
+
+    /// All units do it and none answers.
+    fn broadcast(&mut self, request: Result<Request, (u8, Exception)>, now: Now) {
+        let Ok(Request::Write { function, address, values }) = request else { return };
+        let units: Vec<u8> = self.units.devices.keys().copied().collect();
+        for unit in units {
+            let (at_ms, at, values) = (now.wall_ms, now.mono, values.clone());
+            let write = WriteSeen { at_ms, at, unit, function, address, values, accepted: false };
+            // Refused or not, there is nobody to tell it to; the record knows.
+            let _ = self.write(write, &[], now);
+        }
     }
 
     fn read(

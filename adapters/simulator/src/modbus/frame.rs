@@ -1,4 +1,4 @@
-//! Modbus TCP frames. Pure.
+//! Modbus TCP frames, and the PDUs in them, which RTU shares. Pure.
 //!
 //! | bytes | MBAP header |
 //! |---|---|
@@ -39,6 +39,17 @@ impl Header {
         let fits = [p1, p0] == [0, 0] && (1..=PDU_MOST).contains(&pdu);
         fits.then_some(Self { transaction: u16::from_be_bytes([t1, t0]), unit, pdu })
     }
+}
+
+/// A frame around a PDU.
+pub(super) fn tcp(transaction: u16, protocol: u16, unit: u8, pdu: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(HEADER + pdu.len());
+    frame.extend(transaction.to_be_bytes());
+    frame.extend(protocol.to_be_bytes());
+    frame.extend((pdu.len() as u16 + 1).to_be_bytes());
+    frame.push(unit);
+    frame.extend(pdu);
+    frame
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

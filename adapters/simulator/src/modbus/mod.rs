@@ -1,10 +1,19 @@
-//! Modbus TCP as a server speaks it: frames (pure), the desk that answers them (pure but for the
-//! devices behind it), and the server with its sockets.
+//! Modbus as devices speak it: frames over TCP and over a serial line (pure), the serial bus in time
+//! (pure), the desk that answers (pure but for the devices behind it), and the server and the line
+//! with their sockets and terminals.
 
+mod bus;
+mod converter;
 mod desk;
 mod frame;
+mod line;
 mod reply;
+mod rtu;
 mod server;
+mod shared;
 
+pub use converter::ConverterSettings;
+pub use line::{Line, LineSettings};
+pub use rtu::{Parity, Speed};
 pub use server::Server;
-pub(crate) use server::Shared;
+pub(crate) use shared::Shared;

@@ -1,14 +1,18 @@
 //! An answer on its way to the wire, and what faults do to it. Pure.
 
+use super::{desk::Caller, frame, rtu};
 use crate::Fault;
 
 /// No frame, whatever one tries: its length would be 42,405.
 const GARBAGE: [u8; 12] = [0xA5; 12];
+/// What a line catches while nobody drives it.
+const NOISE: [u8; 3] = [0xFE, 0x00, 0xBF];
 
 /// An answer before it is bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
-    pub transaction: u16,
+    /// Whose request it answers, and so what its frame looks like.
+    pub caller: Caller,
     pub unit: u8,
     pub pdu: Vec<u8>,
 }
@@ -19,7 +23,10 @@ pub(super) enum Reply {
     Send(Vec<u8>),
     SendAndClose(Vec<u8>),
     Close,
+    Reset,
     Nothing,
+    /// Nothing now and for ever.
+    Hang,
 }
 
 impl Answer {
@@ -31,23 +38,44 @@ impl Answer {
     /// The reply with these faults, one after the other.
     pub fn damaged(mut self, faults: &[Fault]) -> Reply {
         let mut protocol = 0;
+        let mut wrong_sum = false;
         for fault in faults {
             match *fault {
-                Fault::OtherTransaction => self.transaction = self.transaction.wrapping_add(1),
+                Fault::OtherTransaction => {
+                    if let Caller::Tcp { transaction } = &mut self.caller {
+                        *transaction = transaction.wrapping_add(1);
+                    }
+                }
+                Fault::Crc => wrong_sum = true,
                 Fault::OtherUnit => self.unit = self.unit.wrapping_add(1),
                 Fault::Protocol(id) => protocol = id,
                 Fault::OtherFunction => self.pdu[0] = other_function(self.pdu[0]),
                 _ => self.damage_body(*fault),
             }
         }
-        let frame = self.frame(protocol);
+        let mut frame = self.frame(protocol);
+        if wrong_sum
+            && self.caller == Caller::Line
+            && let Some(last) = frame.last_mut()
+        {
+            *last ^= 0xFF;
+        }
         let half = frame.len() / 2;
         for fault in faults {
             match fault {
                 Fault::Silence { .. } => return Reply::Nothing,
                 Fault::Close { .. } => return Reply::Close,
+                Fault::Reset => return Reply::Reset,
+                Fault::HalfOpen => return Reply::Hang,
                 Fault::Garbage => return Reply::Send(GARBAGE.to_vec()),
                 Fault::Torn => return Reply::SendAndClose(frame[..half].to_vec()),
+                _ => {}
+            }
+        }
+        for fault in faults {
+            match fault {
+                Fault::Noise => drop(frame.splice(..0, NOISE)),
+                Fault::Tail => frame.extend(NOISE),
                 _ => {}
             }
         }
@@ -78,13 +106,10 @@ impl Answer {
     }
 
     fn frame(&self, protocol: u16) -> Vec<u8> {
-        let mut frame = Vec::with_capacity(super::frame::HEADER + self.pdu.len());
-        frame.extend(self.transaction.to_be_bytes());
-        frame.extend(protocol.to_be_bytes());
-        frame.extend((self.pdu.len() as u16 + 1).to_be_bytes());
-        frame.push(self.unit);
-        frame.extend(&self.pdu);
-        frame
+        match self.caller {
+            Caller::Line => rtu::frame(self.unit, &self.pdu),
+            Caller::Tcp { transaction } => frame::tcp(transaction, protocol, self.unit, &self.pdu),
+        }
     }
 }
 

@@ -4,18 +4,15 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     select,
-    sync::Notify,
     time::sleep,
 };
 use tokio_util::{
@@ -25,9 +22,11 @@ use tokio_util::{
 use tracing::{debug, warn};
 
 use super::{
-    desk::{Desk, Now},
+    converter::{self, Converter, ConverterSettings},
+    desk::{Caller, Now},
     frame::{HEADER, Header},
     reply::Reply,
+    shared::{Open, Shared},
 };
 use crate::{Fault, Port, Units};
 
@@ -37,7 +36,7 @@ const CONNECTIONS_MOST: usize = 256;
 /// failed accept (out of file descriptors), so that the loop does not spin.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// A Modbus TCP server. Dropping it stops it without waiting.
+/// A Modbus server on a TCP port. Dropping it stops it without waiting.
 pub struct Server {
     addr: SocketAddr,
     port: Port,
@@ -46,24 +45,30 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `addr` (port 0: a free one) and serves these units to any number of clients.
+    /// Listens on `addr` (port 0: a free one) and serves these units by Modbus TCP to any number of
+    /// clients.
     ///
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn start(addr: SocketAddr, units: Units) -> io::Result<Self> {
+        Self::start_as(addr, units, Speech::Tcp).await
+    }
+
+    /// The same with RTU frames in the TCP stream, as converters for serial lines pass them on.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn start_rtu(addr: SocketAddr, units: Units, settings: ConverterSettings) -> io::Result<Self> {
+        Self::start_as(addr, units, Speech::Rtu(Arc::new(Converter::new(settings)))).await
+    }
+
+    async fn start_as(addr: SocketAddr, units: Units, speech: Speech) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         let stop = CancellationToken::new();
-        let shared = Arc::new(Shared {
-            desk: Mutex::new(Desk::new(units)),
-            changed: Notify::new(),
-            accepted: AtomicU64::new(0),
-            open: AtomicUsize::new(0),
-            connections: Mutex::new(stop.child_token()),
-            stop: stop.clone(),
-        });
+        let shared = Shared::new(units, stop.clone());
         let tasks = TaskTracker::new();
-        tasks.spawn(listen(listener, addr, shared.clone(), tasks.clone()));
+        tasks.spawn(listen(listener, addr, speech, shared.clone(), tasks.clone()));
         tasks.close();
         Ok(Self { addr, port: Port::new(shared), tasks, stop: stop.drop_guard() })
     }
@@ -85,50 +90,20 @@ impl Server {
     }
 }
 
-/// What a server's tasks and its [`Port`] share.
-pub(crate) struct Shared {
-    desk: Mutex<Desk>,
-    /// The listening task looks at the dial again.
-    changed: Notify,
-    accepted: AtomicU64,
-    open: AtomicUsize,
-    /// Ends the open connections; replaced when it is used.
-    connections: Mutex<CancellationToken>,
-    stop: CancellationToken,
+/// Which frames a server speaks.
+#[derive(Clone)]
+enum Speech {
+    Tcp,
+    Rtu(Arc<Converter>),
 }
 
-impl Shared {
-    pub fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn dial_changed(&self) {
-        self.changed.notify_one();
-    }
-
-    pub fn disconnect(&self) {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *connections, self.stop.child_token()).cancel();
-    }
-
-    pub fn accepted(&self) -> u64 {
-        self.accepted.load(Ordering::SeqCst)
-    }
-
-    pub fn open(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
-    }
-
-    fn has(&self, fault: Fault) -> bool {
-        self.desk().dial.has(fault)
-    }
-
-    fn connection_token(&self) -> CancellationToken {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-async fn listen(listener: TcpListener, addr: SocketAddr, shared: Arc<Shared>, tasks: TaskTracker) {
+async fn listen(
+    listener: TcpListener,
+    addr: SocketAddr,
+    speech: Speech,
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+) {
     let mut listener = Some(listener);
     loop {
         let refuses = shared.has(Fault::RefuseConnections);
@@ -138,17 +113,15 @@ async fn listen(listener: TcpListener, addr: SocketAddr, shared: Arc<Shared>, ta
             listener = TcpListener::bind(addr).await.ok();
         }
         let stream = select! {
-            () = shared.stop.cancelled() => return,
-            () = shared.changed.notified() => None,
+            () = shared.stopped() => return,
+            () = shared.changed() => None,
             () = sleep(AGAIN), if listener.is_none() && !refuses => None,
             accepted = accept(listener.as_ref()), if listener.is_some() => Some(accepted),
         };
         match stream {
             Some(Ok(stream)) if admits(&shared) => {
-                shared.accepted.fetch_add(1, Ordering::SeqCst);
-                shared.open.fetch_add(1, Ordering::SeqCst);
-                let token = shared.connection_token();
-                tasks.spawn(connection(stream, Open(shared.clone()), token));
+                let (open, token) = shared.connected();
+                tasks.spawn(connection(stream, speech.clone(), open, token));
             }
             Some(Ok(stream)) => drop(stream),
             Some(Err(error)) => {
@@ -173,17 +146,13 @@ fn admits(shared: &Shared) -> bool {
     shared.open() < most && !shared.has(Fault::RefuseConnections)
 }
 
-/// Counts an open connection for as long as its task lives, panics included.
-struct Open(Arc<Shared>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-async fn connection(mut stream: TcpStream, open: Open, token: CancellationToken) {
-    let ended = token.run_until_cancelled(converse(&mut stream, &open.0)).await;
+async fn connection(mut stream: TcpStream, speech: Speech, open: Open, token: CancellationToken) {
+    let ended = match &speech {
+        Speech::Tcp => token.run_until_cancelled(converse(&mut stream, &open.0)).await,
+        Speech::Rtu(converter) => {
+            token.run_until_cancelled(converter::converse(&mut stream, &open.0, converter)).await
+        }
+    };
     if let Some(Err(error)) = ended {
         debug!(%error, "a simulated connection broke");
     }
@@ -203,8 +172,8 @@ async fn converse(stream: &mut TcpStream, shared: &Shared) -> io::Result<()> {
         let Some(header) = Header::parse(header) else { return Ok(()) };
         let mut pdu = vec![0; header.pdu];
         stream.read_exact(&mut pdu).await?;
-        let now = Now { mono: Instant::now(), wall_ms: wall_ms() };
-        let (late, reply) = shared.desk().answer(header.transaction, header.unit, &pdu, now);
+        let caller = Caller::Tcp { transaction: header.transaction };
+        let (late, reply) = shared.desk().answer(caller, header.unit, &pdu, Now::at(Instant::now()));
         if !late.is_zero() {
             sleep(late).await;
         }
@@ -212,12 +181,21 @@ async fn converse(stream: &mut TcpStream, shared: &Shared) -> io::Result<()> {
             Reply::Send(bytes) => stream.write_all(&bytes).await?,
             Reply::SendAndClose(bytes) => return stream.write_all(&bytes).await,
             Reply::Close => return Ok(()),
+            Reply::Reset => return reset(stream),
             Reply::Nothing => {}
+            Reply::Hang => return hang(stream).await,
         }
     }
 }
 
-fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+/// The connection ends with RST as soon as it is dropped.
+pub(super) fn reset(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_linger(Some(Duration::ZERO))
+}
+
+/// The connection stays, and nothing comes any more, until the client gives it up.
+pub(super) async fn hang(stream: &mut TcpStream) -> io::Result<()> {
+    let mut unheard = [0; 1024];
+    while stream.read(&mut unheard).await? != 0 {}
+    Ok(())
 }

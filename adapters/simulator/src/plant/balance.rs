@@ -1,6 +1,6 @@
 //! Who gives and who takes at one instant. Pure.
 
-use super::Controls;
+use super::{BATTERY_W, Controls};
 
 /// Powers at one instant, whole watts. `grid = load - pv - battery`, always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,12 +22,19 @@ impl Flow {
     ///
     /// The battery covers the difference of load and sun inside the window that the controls leave.
     /// The output limit holds for the AC side: sun beyond it still charges the battery, the rest is
-    /// not harvested.
+    /// not harvested. A set point rules instead of both: the battery gives or takes what is missing, and
+    /// sun that neither it nor the set point takes is not harvested.
     pub fn balance(sun: i64, load: i64, charge: i64, discharge: i64, controls: &Controls) -> Self {
         if !controls.connected {
             return Self { sun, pv: 0, load, battery: 0, grid: load };
         }
         let limit = controls.output_limit();
+        if let Some(watts) = controls.must_output() {
+            let (must, most) = (watts.min(limit), i64::from(BATTERY_W));
+            let battery = (must - sun).clamp(-charge.min(most), discharge.min(most));
+            let pv = sun.min(must - battery).max(0);
+            return Self { sun, pv, load, battery, grid: load - pv - battery };
+        }
         let (least, most) = controls.storage.window();
         let wanted = (load.min(limit) - sun).min(most).max(least);
         let from_sun_only = if controls.storage.grid_charge { wanted } else { wanted.max(-sun) };

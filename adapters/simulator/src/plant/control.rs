@@ -23,6 +23,8 @@ pub struct Controls {
     pub limit: Limit,
     /// The battery.
     pub storage: Storage,
+    /// The AC power that must be.
+    pub set_point: SetPoint,
 }
 
 /// The output limit.
@@ -34,10 +36,35 @@ pub struct Limit {
     pub enabled: bool,
     /// Random delay, s. Kept, without effect.
     pub window_s: u16,
-    /// Real seconds without a write after which it is disabled; 0 = never.
-    pub revert_s: u16,
+    /// Real seconds without a write after which it reverts; 0 = never.
+    pub revert_s: u32,
     /// Ramp, s. Kept, without effect.
     pub ramp_s: u16,
+    /// Does it hold after the revert time?
+    pub revert_enabled: bool,
+    /// With what, then.
+    pub revert_percent: u16,
+}
+
+/// AC power of the inverter that must be, battery and sun together; positive = giving.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetPoint {
+    /// Does it hold?
+    pub enabled: bool,
+    /// Is it given in watts, or in percent of `max_output`?
+    pub in_watts: bool,
+    /// W.
+    pub watts: i32,
+    /// Hundredths of a percent.
+    pub percent: i16,
+    /// Real seconds without a write after which it reverts; 0 = never.
+    pub revert_s: u32,
+    /// Does it hold after the revert time?
+    pub revert_enabled: bool,
+    /// With what, then, W.
+    pub revert_watts: i32,
+    /// With what, then, hundredths of a percent.
+    pub revert_percent: i16,
 }
 
 /// The battery's controls.
@@ -70,6 +97,8 @@ pub struct Touched {
     pub storage: bool,
     /// That of the output limit.
     pub limit: bool,
+    /// That of the set point.
+    pub set_point: bool,
 }
 
 /// What the battery's controls amount to.
@@ -91,7 +120,25 @@ pub enum BatteryMode {
 
 impl Default for Controls {
     fn default() -> Self {
-        let limit = Limit { percent: WHOLE, enabled: false, window_s: 0, revert_s: 0, ramp_s: 0 };
+        let limit = Limit {
+            percent: WHOLE,
+            enabled: false,
+            window_s: 0,
+            revert_s: 0,
+            ramp_s: 0,
+            revert_enabled: false,
+            revert_percent: WHOLE,
+        };
+        let set_point = SetPoint {
+            enabled: false,
+            in_watts: true,
+            watts: 0,
+            percent: 0,
+            revert_s: 0,
+            revert_enabled: false,
+            revert_watts: 0,
+            revert_percent: 0,
+        };
         let storage = Storage {
             max_charge: BATTERY_W,
             mode: 0,
@@ -103,7 +150,7 @@ impl Default for Controls {
             grid_charge: true,
             reserve: (EMPTY_PERCENT * 100.0) as u16,
         };
-        Self { connected: true, max_output: RATED_W, limit, storage }
+        Self { connected: true, max_output: RATED_W, limit, storage, set_point }
     }
 }
 
@@ -112,6 +159,46 @@ impl Controls {
     pub fn output_limit(&self) -> i64 {
         let whole = i64::from(self.max_output);
         if self.limit.enabled { whole * i64::from(self.limit.percent) / i64::from(WHOLE) } else { whole }
+    }
+
+    /// The AC power that must be now, W, while one must be.
+    pub(super) fn must_output(&self) -> Option<i64> {
+        let told = &self.set_point;
+        let watts = match told.in_watts {
+            true => i64::from(told.watts),
+            false => i64::from(self.max_output) * i64::from(told.percent) / i64::from(WHOLE),
+        };
+        told.enabled.then_some(watts)
+    }
+
+    /// What the battery is told, in one word.
+    pub(super) fn battery_mode(&self) -> BatteryMode {
+        match self.must_output() {
+            Some(watts) if watts < 0 => BatteryMode::Charge,
+            Some(0) => BatteryMode::Hold,
+            Some(_) => BatteryMode::Discharge,
+            None => self.storage.battery_mode(),
+        }
+    }
+}
+
+impl Limit {
+    /// What it is after the revert time.
+    pub(super) fn revert(&mut self) {
+        self.enabled = self.revert_enabled;
+        if self.enabled {
+            self.percent = self.revert_percent;
+        }
+    }
+}
+
+impl SetPoint {
+    /// What it is after the revert time.
+    pub(super) fn revert(&mut self) {
+        self.enabled = self.revert_enabled;
+        if self.enabled {
+            (self.watts, self.percent) = (self.revert_watts, self.revert_percent);
+        }
     }
 }
 
@@ -137,8 +224,8 @@ impl Storage {
         (f64::from(self.reserve) / 100.0).max(EMPTY_PERCENT)
     }
 
-    /// The controls in one word.
-    pub fn battery_mode(&self) -> BatteryMode {
+    /// These controls in one word.
+    fn battery_mode(&self) -> BatteryMode {
         let (least, most) = self.window();
         let whole = i64::from(self.max_charge);
         match (least, most) {

@@ -14,13 +14,15 @@ mod balance;
 mod control;
 mod day;
 mod electric;
+mod revert;
 mod state;
 
 use std::time::Duration;
 
-use self::{balance::Flow, day::Day};
+use self::{balance::Flow, day::Day, revert::Timers};
 pub use self::{
-    control::{BatteryMode, Controls, Limit, Storage, Touched},
+    control::{BatteryMode, Controls, Limit, SetPoint, Storage, Touched, WHOLE},
+    revert::RevertsIn,
     state::{Counters, PlantState},
 };
 pub(crate) use electric::Electric;
@@ -64,8 +66,7 @@ pub struct Plant {
     settings: PlantSettings,
     day: Day,
     controls: Controls,
-    storage_since_us: u64,
-    limit_since_us: u64,
+    timers: Timers,
     now_us: u64,
     flow: Flow,
     content_wh: f64,
@@ -81,8 +82,7 @@ impl Plant {
             settings,
             day: Day::new(settings.seed),
             controls: Controls::default(),
-            storage_since_us: 0,
-            limit_since_us: 0,
+            timers: Timers::default(),
             now_us: 0,
             flow: Flow::default(),
             content_wh: CAPACITY_WH * settings.soc.clamp(0.0, 100.0) / 100.0,
@@ -97,16 +97,10 @@ impl Plant {
         let to_us = u64::try_from(to.as_micros()).unwrap_or(u64::MAX);
         while self.now_us < to_us {
             let step_end = (self.now_us / STEP_US + 1) * STEP_US;
-            let reverts = [self.storage_reverts_at(), self.limit_reverts_at()];
-            let next = reverts.into_iter().flatten().fold(step_end.min(to_us), u64::min);
+            let next = self.timers.next(&self.controls).into_iter().fold(step_end.min(to_us), u64::min);
             self.spend(next.saturating_sub(self.now_us));
-            if self.storage_reverts_at().is_some_and(|at| at <= self.now_us) {
-                self.controls.storage.revert();
-            }
-            if self.limit_reverts_at().is_some_and(|at| at <= self.now_us) {
-                self.controls.limit.enabled = false;
-            }
-            if self.now_us == step_end || reverts.contains(&Some(self.now_us)) {
+            let reverted = self.timers.run(&mut self.controls, self.now_us);
+            if reverted || self.now_us == step_end {
                 self.flow = self.flow_now();
             }
         }
@@ -121,13 +115,13 @@ impl Plant {
     pub fn control(&mut self, at: Duration, controls: Controls, touched: Touched) {
         self.advance(at);
         self.controls = controls;
-        if touched.storage {
-            self.storage_since_us = self.now_us;
-        }
-        if touched.limit {
-            self.limit_since_us = self.now_us;
-        }
+        self.timers.start(touched, self.now_us);
         self.flow = self.flow_now();
+    }
+
+    /// How long what was told still holds.
+    pub fn reverts_in(&self) -> RevertsIn {
+        self.timers.left(&self.controls, self.now_us)
     }
 
     /// Everything about the plant's instant.
@@ -143,7 +137,7 @@ impl Plant {
             grid: grid as f64,
             inverter: (pv + battery) as f64,
             soc: self.content_wh / CAPACITY_WH * 100.0,
-            mode: self.controls.storage.battery_mode(),
+            mode: self.controls.battery_mode(),
             limit: self.controls.limit.enabled.then(|| self.controls.output_limit() as f64),
             counters: self.counters,
         }
@@ -174,18 +168,6 @@ impl Plant {
     /// Simulated hours since midnight of the first day; grows without end.
     fn hour(&self) -> f64 {
         self.settings.start_hour + self.now_us as f64 / US_PER_SECOND as f64 * self.settings.speed / 3600.0
-    }
-
-    fn storage_reverts_at(&self) -> Option<u64> {
-        let storage = &self.controls.storage;
-        (storage.mode != 0 && storage.revert_s != 0)
-            .then(|| self.storage_since_us + u64::from(storage.revert_s) * US_PER_SECOND)
-    }
-
-    fn limit_reverts_at(&self) -> Option<u64> {
-        let limit = &self.controls.limit;
-        (limit.enabled && limit.revert_s != 0)
-            .then(|| self.limit_since_us + u64::from(limit.revert_s) * US_PER_SECOND)
     }
 }
 

@@ -5,7 +5,7 @@ const DAY: PlantSettings = PlantSettings { speed: 288.0, start_hour: 0.0, seed: 
 fn told(plant: &mut Plant, at: Duration, change: impl FnOnce(&mut Controls)) -> PlantState {
     let mut controls = plant.controls().clone();
     change(&mut controls);
-    plant.control(at, controls, Touched { storage: true, limit: true });
+    plant.control(at, controls, Touched { storage: true, limit: true, set_point: true });
     plant.state()
 }
 
@@ -144,7 +144,7 @@ fn controls_revert_when_no_write_renews_them() {
     plant.advance(Duration::from_millis(2_999));
     assert_eq!(plant.state().mode, BatteryMode::Charge);
     let controls = plant.controls().clone();
-    plant.control(Duration::from_millis(2_999), controls, Touched { storage: true, limit: false });
+    plant.control(Duration::from_millis(2_999), controls, Touched { storage: true, ..Touched::default() });
     plant.advance(Duration::from_millis(4_999));
     assert_eq!((plant.state().mode, plant.state().limit), (BatteryMode::Charge, Some(600.0)));
     plant.advance(Duration::from_millis(5_000));
@@ -153,6 +153,58 @@ fn controls_revert_when_no_write_renews_them() {
     plant.advance(Duration::from_millis(5_999));
     let now = plant.state();
     assert_eq!((now.mode, now.battery), (BatteryMode::Auto, now.load));
+}
+
+#[test]
+fn a_set_point_is_met_by_the_battery_and_what_it_cannot_take_is_not_harvested() {
+    let told = |plant: &mut Plant, watts: i32| {
+        told(plant, Duration::ZERO, |c| (c.set_point.enabled, c.set_point.watts) = (true, watts))
+    };
+    let mut night = Plant::new(PlantSettings { start_hour: 23.0, ..PlantSettings::default() });
+    let charging = told(&mut night, -2_000);
+    assert_eq!(
+        (charging.inverter, charging.battery, charging.mode),
+        (-2_000.0, -2_000.0, BatteryMode::Charge)
+    );
+    assert_eq!(charging.grid, charging.load + 2_000.0);
+    let giving = told(&mut night, 1_500);
+    assert_eq!((giving.battery, giving.mode), (1_500.0, BatteryMode::Discharge));
+    assert_eq!(told(&mut night, 6_000).battery, 5_000.0);
+    let mut noon = noon(50.0);
+    let idle = told(&mut noon, 0);
+    assert_eq!((idle.inverter, idle.battery, idle.mode), (0.0, -idle.pv, BatteryMode::Hold));
+    let charging = told(&mut noon, -1_000);
+    assert_eq!((charging.inverter, charging.battery), (-1_000.0, -5_000.0));
+    assert!(charging.pv < charging.pv_available);
+    let half = told_percent(&mut noon, 5_000);
+    assert_eq!(half.inverter, 3_000.0);
+}
+
+fn told_percent(plant: &mut Plant, percent: i16) -> PlantState {
+    told(plant, Duration::ZERO, |c| (c.set_point.in_watts, c.set_point.percent) = (false, percent))
+}
+
+#[test]
+fn a_set_point_and_a_limit_revert_to_what_they_were_told_and_only_once() {
+    let mut plant = Plant::new(PlantSettings { start_hour: 22.0, ..PlantSettings::default() });
+    told(&mut plant, Duration::ZERO, |c| {
+        let told = &mut c.set_point;
+        (told.enabled, told.watts, told.revert_s) = (true, -3_000, 2);
+        (told.revert_enabled, told.revert_watts) = (true, -500);
+        (c.limit.enabled, c.limit.percent, c.limit.revert_s) = (true, 1_000, 3);
+        (c.limit.revert_enabled, c.limit.revert_percent) = (true, 9_000);
+    });
+    plant.advance(Duration::from_millis(1_200));
+    assert_eq!(plant.reverts_in(), RevertsIn { limit_s: 2, set_point_s: 1 });
+    plant.advance(Duration::from_secs(2));
+    assert_eq!((plant.state().battery, plant.state().limit), (-500.0, Some(600.0)));
+    plant.advance(Duration::from_secs(20));
+    assert_eq!((plant.state().battery, plant.state().limit), (-500.0, Some(5_400.0)));
+    assert_eq!(plant.reverts_in(), RevertsIn::default());
+    let again = |c: &mut Controls| (c.set_point.watts, c.set_point.revert_enabled) = (2_000, false);
+    assert_eq!(told(&mut plant, Duration::from_secs(20), again).battery, 2_000.0);
+    plant.advance(Duration::from_secs(22));
+    assert_eq!(plant.state().mode, BatteryMode::Auto);
 }
 
 #[test]

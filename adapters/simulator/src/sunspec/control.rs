@@ -5,11 +5,14 @@
 //! | 121 | WMax, 1 to the rating |
 //! | 123 | Conn, WMaxLimPct (0–100 %), its WinTms, RvrtTms, RmpTms, WMaxLim_Ena |
 //! | 124 | WChaMax, StorCtl_Mod (0–3), MinRsvPct (0–100 %), OutWRte and InWRte (±100 %), WinTms, RvrtTms, RmpTms, ChaGriSet |
+//! | 702 | WMax, 1 to the rating |
+//! | 703, 704 | what `der` says |
 //!
 //! Any accepted write to a control of 123's limit or of 124 starts its revert timer again. All other
 //! registers answer exception 2, a value out of range exception 3.
 
 use super::{
+    der,
     image::Image,
     points::{limit, settings, storage},
 };
@@ -37,20 +40,26 @@ pub(super) fn write(
             Err(Exception::IllegalValue) => wrong_value = Some(Exception::IllegalValue),
             Err(other) => return Err(other),
         }
+        let by_der = der::touches(model, offset);
         touched.storage |= model == storage::ID;
-        touched.limit |= model == limit::ID && offset != limit::CONNECTED;
+        touched.limit |= (model == limit::ID && offset != limit::CONNECTED) || by_der.limit;
+        touched.set_point |= by_der.set_point;
     }
+    der::in_range(controls)?;
     wrong_value.map_or(Ok(touched), Err)
 }
 
 fn point(controls: &mut Controls, model: u16, offset: usize, value: u16) -> Result<(), Exception> {
     let (cap, battery) = (&mut controls.limit, &mut controls.storage);
     match (model, offset) {
-        (settings::ID, settings::W_MAX) => controls.max_output = within(value, 1, RATED_W)?,
+        (der::SERVICE | der::CONTROLS, _) => return der::point(controls, model, offset, value),
+        (settings::ID, settings::W_MAX) | (der::RATINGS, der::W_MAX) => {
+            controls.max_output = within(value, 1, RATED_W)?
+        }
         (limit::ID, limit::CONNECTED) => controls.connected = switch(value)?,
         (limit::ID, limit::PERCENT) => cap.percent = within(value, 0, WHOLE)?,
         (limit::ID, limit::WINDOW) => cap.window_s = value,
-        (limit::ID, limit::REVERT) => cap.revert_s = value,
+        (limit::ID, limit::REVERT) => cap.revert_s = value.into(),
         (limit::ID, limit::RAMP) => cap.ramp_s = value,
         (limit::ID, limit::ENABLED) => cap.enabled = switch(value)?,
         (storage::ID, storage::CHARGE_MAX) => battery.max_charge = within(value, 1, BATTERY_W)?,

@@ -1,6 +1,6 @@
 //! Models and their place in the register image. Pure.
 //!
-//! Values of two registers have their high word first. Strings are padded with NUL.
+//! Values of two and four registers have their high word first. Strings are padded with NUL.
 
 use super::EndModel;
 
@@ -49,6 +49,23 @@ impl Model {
 
     pub fn double(&mut self, offset: usize, value: u32) -> &mut Self {
         self.set(offset, (value >> 16) as u16).set(offset + 1, value as u16)
+    }
+
+    pub fn quad(&mut self, offset: usize, value: u64) -> &mut Self {
+        self.double(offset, (value >> 32) as u32).double(offset + 2, value as u32)
+    }
+
+    /// A float of two registers.
+    pub fn float(&mut self, offset: usize, value: f64) -> &mut Self {
+        self.double(offset, (value as f32).to_bits())
+    }
+
+    /// Floats that this device does not have.
+    pub fn no_floats(&mut self, offsets: impl IntoIterator<Item = usize>) -> &mut Self {
+        for offset in offsets {
+            self.float(offset, f64::NAN);
+        }
+        self
     }
 
     pub fn text(&mut self, offset: usize, registers: usize, text: &str) -> &mut Self {

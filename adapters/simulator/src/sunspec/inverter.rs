@@ -69,7 +69,7 @@ pub(super) fn ac(state: &PlantState, now: &Electric) -> Model {
     m
 }
 
-fn operating_state(state: &PlantState) -> u16 {
+pub(super) fn operating_state(state: &PlantState) -> u16 {
     if state.pv < state.pv_available {
         THROTTLED
     } else if state.pv > 0.0 || state.battery != 0.0 {

@@ -1,29 +1,32 @@
 //! The hybrid inverter as SunSpec sees it: a chain of models for the inverter and its battery, then
-//! a second chain for its own grid meter, in one unit. It never decides a power; the plant does.
+//! a chain for each of its meters, in one unit. It never decides a power; the plant does.
 //!
-//! | model | what |
-//! |---|---|
-//! | 1 | Maestro, Hybrid 6.0 |
-//! | 101–103 | AC side (battery included), int with scale factors |
-//! | 120, 121 | ratings and settings |
-//! | 123 | output limit |
-//! | 124 | battery: state and controls |
-//! | 160 | DC: String 1, String 2, StCha, StDisCha |
-//! | 1 | Maestro, Grid Meter |
-//! | 201–203 | grid, import positive |
+//! | layout | inverter | each meter |
+//! |---|---|---|
+//! | `Integer` | 1, 101–103, 120, 121, 123, 124, 160 | 1, 201–204 |
+//! | `Float` | 1, 111–113, 120, 121, 123, 124, 160 | 1, 211–214 |
+//! | `Der` | 1, 701, 702, 703, 704, 713, 714 | 1, 201–204 |
+//! | `TwoMeters` | 1, 101–103: no battery to be seen | 1, 201–204 at the grid, and again at the loads |
+//!
+//! 120 and 121 are ratings and settings, 123 the output limit, 124 the battery, 160 the DC side as
+//! String 1, String 2, StCha, StDisCha. A maker's own model may stand behind the first Common block.
 
 mod control;
+mod der;
+mod float;
 mod image;
 mod inverter;
 mod meter;
 mod points;
 mod storage;
 
-use self::image::Image;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use self::image::{Image, Model};
 use crate::{
     Device, Exception, PlantState, Table,
     home::LivePlant,
-    plant::{Controls, Electric},
+    plant::{Controls, Electric, RevertsIn},
 };
 
 /// How the inverter describes itself.
@@ -39,6 +42,11 @@ pub struct SunSpecSettings {
     pub grid_meter: bool,
     /// How the chain ends.
     pub end: EndModel,
+    /// Which models.
+    pub layout: Layout,
+    /// Registers of a maker's own model (64001) behind the first Common block, id and length included:
+    /// all others stand so much further back. 0 and 1: none.
+    pub vendor_registers: u16,
 }
 
 impl Default for SunSpecSettings {
@@ -49,8 +57,24 @@ impl Default for SunSpecSettings {
             common_length: 66,
             grid_meter: true,
             end: EndModel::Whole,
+            layout: Layout::Integer,
+            vendor_registers: 0,
         }
     }
+}
+
+/// Which models describe the inverter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Integers with scale factors.
+    #[default]
+    Integer,
+    /// Floats for the AC side and the grid meter; the others are always integers.
+    Float,
+    /// The 700 series.
+    Der,
+    /// An inverter without anything but its AC side, and two meters: at the grid, and at the loads.
+    TwoMeters,
 }
 
 /// Phases of the AC side.
@@ -62,6 +86,8 @@ pub enum Wiring {
     Split,
     /// Models 103 and 203.
     Three,
+    /// Three phases without neutral: models 103 and 204.
+    Delta,
 }
 
 impl Wiring {
@@ -69,8 +95,20 @@ impl Wiring {
         match self {
             Self::Single => 1,
             Self::Split => 2,
-            Self::Three => 3,
+            Self::Three | Self::Delta => 3,
         }
+    }
+
+    /// Which of a family of meters.
+    const fn meter(self) -> u16 {
+        match self {
+            Self::Delta => 4,
+            _ => self.phases(),
+        }
+    }
+
+    const fn has_neutral(self) -> bool {
+        !matches!(self, Self::Delta)
     }
 }
 
@@ -85,14 +123,40 @@ pub enum EndModel {
     Missing,
 }
 
+/// A maker's own model.
+const VENDOR: u16 = 64_001;
+
+/// How the inverter describes itself, which may change while it runs; all clones are the same.
+#[derive(Clone)]
+pub(crate) struct Description(Arc<Mutex<SunSpecSettings>>);
+
+impl Description {
+    pub fn new(settings: SunSpecSettings) -> Self {
+        Self(Arc::new(Mutex::new(settings)))
+    }
+
+    pub fn get(&self) -> SunSpecSettings {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set(&self, settings: SunSpecSettings) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+}
+
 pub(crate) struct Hybrid {
     plant: LivePlant,
-    settings: SunSpecSettings,
+    description: Description,
 }
 
 impl Hybrid {
-    pub fn new(plant: LivePlant, settings: SunSpecSettings) -> Self {
-        Self { plant, settings }
+    pub fn new(plant: LivePlant, description: Description) -> Self {
+        Self { plant, description }
+    }
+
+    fn image(&self) -> Image {
+        let (state, controls, left) = self.plant.look();
+        chain(self.description.get(), &state, &controls, left)
     }
 }
 
@@ -101,31 +165,52 @@ impl Device for Hybrid {
         if table != Table::Holding {
             return Err(Exception::IllegalFunction);
         }
-        let (state, controls) = self.plant.look();
-        chain(self.settings, &state, &controls).read(address, count).ok_or(Exception::IllegalAddress)
+        self.image().read(address, count).ok_or(Exception::IllegalAddress)
     }
 
     fn write(&mut self, address: u16, values: &[u16]) -> Result<(), Exception> {
-        let (state, controls) = self.plant.look();
-        let image = chain(self.settings, &state, &controls);
+        let image = self.image();
         self.plant.control(|controls| control::write(&image, controls, address, values))
     }
 }
 
 /// The whole image of one instant.
-fn chain(settings: SunSpecSettings, state: &PlantState, controls: &Controls) -> Image {
-    let now = Electric::new(state, settings.wiring.phases().into());
+fn chain(settings: SunSpecSettings, state: &PlantState, controls: &Controls, left: RevertsIn) -> Image {
+    let SunSpecSettings { layout, wiring, common_length, .. } = settings;
+    let now = Electric::new(state, wiring.phases().into());
     let mut image = Image::new(settings.base);
-    image.push(inverter::common(settings.common_length, "Hybrid 6.0", "SIM-HYBRID-0001"));
-    image.push(inverter::ac(state, &now));
-    image.push(inverter::ratings());
-    image.push(inverter::settings(controls));
-    image.push(storage::limit(controls));
-    image.push(storage::battery(state, controls));
-    image.push(storage::modules(state));
+    image.push(inverter::common(common_length, "Hybrid 6.0", "SIM-HYBRID-0001"));
+    if let Some(length) = settings.vendor_registers.checked_sub(2) {
+        image.push(Model::new(VENDOR, length));
+    }
+    match layout {
+        Layout::Integer | Layout::TwoMeters => image.push(inverter::ac(state, &now)),
+        Layout::Float => image.push(float::ac(state, &now)),
+        Layout::Der => {
+            image.push(der::ac(state, &now, controls));
+            image.push(der::ratings(controls));
+            image.push(der::enter_service(controls));
+            image.push(der::der_controls(controls, left));
+            image.push(der::capacity(state));
+            image.push(der::ports(state));
+        }
+    }
+    if matches!(layout, Layout::Integer | Layout::Float) {
+        image.push(inverter::ratings());
+        image.push(inverter::settings(controls));
+        image.push(storage::limit(controls));
+        image.push(storage::battery(state, controls));
+        image.push(storage::modules(state));
+    }
+    let meter = if layout == Layout::Float { float::meter } else { meter::meter };
+    let counters = &state.counters;
     if settings.grid_meter {
-        image.push(inverter::common(settings.common_length, "Grid Meter", "SIM-GRID-0001"));
-        image.push(meter::grid(state, &now));
+        image.push(inverter::common(common_length, "Grid Meter", "SIM-GRID-0001"));
+        image.push(meter(wiring, &now, now.grid, counters.exported_wh(), counters.imported_wh()));
+    }
+    if layout == Layout::TwoMeters {
+        image.push(inverter::common(common_length, "Load Meter", "SIM-LOAD-0001"));
+        image.push(meter(wiring, &now, now.load, 0.0, counters.load_wh()));
     }
     image.end(settings.end);
     image

@@ -164,7 +164,7 @@ pub(super) mod modules {
     pub const STATE: usize = 17;
 }
 
-/// Models 201, 202, 203: 200 + phases.
+/// Models 201 to 204: 200 + wiring.
 pub(super) mod meter {
     pub const FAMILY: u16 = 200;
     pub const LENGTH: u16 = 105;

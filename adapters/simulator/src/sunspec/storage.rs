@@ -15,8 +15,8 @@ const CHARGING: u16 = 4;
 const FULL: u16 = 5;
 const HOLDING: u16 = 6;
 /// Part of the sun that falls on the first string.
-const FIRST_STRING: f64 = 0.6;
-const STRING_VOLTS: f64 = 380.0;
+pub(super) const FIRST_STRING: f64 = 0.6;
+pub(super) const STRING_VOLTS: f64 = 380.0;
 const MPPT: u16 = 4;
 const STANDBY: u16 = 8;
 
@@ -26,7 +26,7 @@ pub(super) fn limit(controls: &Controls) -> Model {
         .set(limit::CONNECTED, controls.connected.into())
         .set(limit::PERCENT, controls.limit.percent)
         .set(limit::WINDOW, controls.limit.window_s)
-        .set(limit::REVERT, controls.limit.revert_s)
+        .set(limit::REVERT, u16::try_from(controls.limit.revert_s).unwrap_or(u16::MAX))
         .set(limit::RAMP, controls.limit.ramp_s)
         .set(limit::ENABLED, controls.limit.enabled.into())
         .absent(NO_I16, [limit::PF])
@@ -68,7 +68,7 @@ pub(super) fn battery(state: &PlantState, controls: &Controls) -> Model {
     m
 }
 
-fn battery_volts(state: &PlantState) -> f64 {
+pub(super) fn battery_volts(state: &PlantState) -> f64 {
     380.0 + state.soc * 0.4
 }
 

@@ -107,6 +107,55 @@ async fn garbage_torn_frames_and_closed_connections() {
 }
 
 #[tokio::test]
+async fn a_half_open_connection_stays_and_says_nothing_more() {
+    let (server, port, mut wire) = start().await;
+    port.fault(Fault::HalfOpen, Scope::next(1));
+    wire.send(1, &words(6, &[10, 8])).await;
+    wire.send(1, &words(3, &[10, 1])).await;
+    let mut other = Wire::to(server.addr()).await;
+    assert_eq!(other.read(3, 10, 1).await, Ok(vec![1]));
+    assert_eq!(port.open_connections(), 2);
+    assert!(tokio::time::timeout(Duration::from_millis(30), wire.bytes(1)).await.is_err());
+    drop(wire);
+    until("the half-open one is gone", || port.open_connections() == 1).await;
+}
+
+#[tokio::test]
+async fn a_reset_is_seen_as_one() {
+    let (server, port, mut wire) = start().await;
+    port.fault(Fault::Reset, Scope::next(1));
+    wire.send(1, &words(6, &[10, 8])).await;
+    assert_eq!(wire.bytes(1).await.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(held(&port)[0], 8);
+    assert_eq!(Wire::to(server.addr()).await.read(3, 10, 1).await, Ok(vec![8]));
+}
+
+#[tokio::test]
+async fn a_fault_can_hit_each_nth_request_only() {
+    let (_server, port, mut wire) = start().await;
+    port.fault(Fault::Exception(6), Scope::READS.every(3).times(2));
+    port.fault(Fault::Exception(4), Scope::READS.every(2).covering(12));
+    let mut seen = Vec::new();
+    for place in 0..10 {
+        seen.push(wire.read(3, if place < 7 { 10 } else { 12 }, 1).await.err().unwrap_or(0));
+    }
+    assert_eq!(seen, [0, 0, 6, 0, 0, 6, 0, 0, 4, 0]);
+}
+
+#[tokio::test]
+async fn noise_comes_before_the_right_answer_and_a_tail_after_it() {
+    let (_server, port, mut wire) = start().await;
+    let noise = [0xFE, 0x00, 0xBF];
+    port.fault(Fault::Noise, Scope::next(1));
+    wire.send(1, &words(3, &[10, 1])).await;
+    assert_eq!(wire.bytes(3).await.unwrap(), noise);
+    assert_eq!(wire.frame().await.unwrap().pdu, [3, 2, 0, 1]);
+    port.fault(Fault::Tail, Scope::next(1));
+    assert_eq!(wire.ask(1, &words(3, &[10, 1])).await.unwrap().pdu, [3, 2, 0, 1]);
+    assert_eq!(wire.bytes(3).await.unwrap(), noise);
+}
+
+#[tokio::test]
 async fn connections_are_refused_until_the_dial_is_cleared() {
     let (server, port, mut wire) = start().await;
     wire.read(3, 10, 1).await.unwrap();

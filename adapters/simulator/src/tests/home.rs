@@ -8,7 +8,7 @@ fn still() -> HomeSettings {
     HomeSettings { speed: 0.0, ..HomeSettings::default() }
 }
 
-async fn models(wire: &mut Wire, base: u16) -> Vec<(u16, u16)> {
+pub async fn models(wire: &mut Wire, base: u16) -> Vec<(u16, u16)> {
     assert_eq!(wire.read(3, base, 2).await.unwrap(), [0x5375, 0x6E53]);
     let (mut at, mut found) = (base + 2, Vec::new());
     while let Ok(id) = wire.read(3, at, 1).await {
@@ -28,7 +28,7 @@ const MODULES: u16 = 40_234;
 const METER_COMMON: u16 = 40_324;
 const METER: u16 = 40_392;
 
-fn text(registers: &[u16]) -> String {
+pub fn text(registers: &[u16]) -> String {
     let bytes = registers.iter().flat_map(|register| register.to_be_bytes());
     String::from_utf8(bytes.take_while(|byte| *byte != 0).collect()).unwrap()
 }
@@ -60,7 +60,7 @@ async fn other_makers_habits_can_be_set() {
         (50_000, Wiring::Split, 66, EndModel::Missing, 102, 202),
     ];
     for (base, wiring, common_length, end, inverter, meter) in variants {
-        let sunspec = SunSpecSettings { base, wiring, common_length, end, grid_meter: true };
+        let sunspec = SunSpecSettings { base, wiring, common_length, end, ..SunSpecSettings::default() };
         let home = Home::start(HomeSettings { sunspec, ..still() }).await.unwrap();
         let mut wire = Wire::to(home.hybrid_addr()).await;
         let chain = models(&mut wire, base).await;
@@ -155,8 +155,19 @@ async fn the_catalogue_is_served_and_names_itself() {
         }
         running.stop().await;
     }
+    let running = crate::serve("line", free, 288.0).await.unwrap();
+    let line = running.line().unwrap();
+    let mut client = super::serial::open(line.path());
+    for unit in 1..=4 {
+        let volts = client.read(unit, 4, 0, 2).await;
+        assert!((0x4360..0x4370).contains(&volts[0]), "{volts:x?}");
+    }
+    client.send(&super::serial::reading(5, 4, 0, 2)).await;
+    client.silent(super::serial::SILENCE).await;
+    assert_eq!(running.port("line").unwrap().arrivals(5).len(), 1);
+    running.stop().await;
     let error = crate::serve("toaster", free, 1.0).await.map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("toaster") && error.contains("home, hybrid, eastron-sdm630"), "{error}");
+    assert!(error.contains("toaster") && error.contains("home, hybrid, eastron-sdm630, line"), "{error}");
     let taken = crate::serve("hybrid", free, 1.0).await.unwrap();
     let addr = taken.devices()[0].1;
     let error = crate::serve("hybrid", addr, 1.0).await.map(|_| ()).unwrap_err().to_string();

@@ -68,6 +68,22 @@ async fn writes_and_served_values_are_recorded() {
 }
 
 #[tokio::test]
+async fn what_arrives_for_a_unit_is_counted_with_its_instant() {
+    let (server, port) = start(Units::one(1, map()).unknown(UnknownUnit::Silence)).await;
+    let mut wire = Wire::to(server.addr()).await;
+    let before = std::time::Instant::now();
+    wire.send(9, &words(3, &[10, 1])).await;
+    wire.read(3, 10, 4).await.unwrap();
+    wire.read(3, 90, 1).await.unwrap_err();
+    let arrivals = port.arrivals(1);
+    assert!(arrivals.len() == 2 && before <= arrivals[0] && arrivals[0] <= arrivals[1]);
+    let (served, dead) = (port.traffic(1), port.traffic(9));
+    assert_eq!((served.requests, served.received), (2, 24));
+    assert_eq!((served.answers, served.sent), (2, 9 + 8 + 9));
+    assert_eq!((dead.requests, dead.answers, port.arrivals(9).len()), (1, 0, 1));
+}
+
+#[tokio::test]
 async fn what_is_no_modbus_closes_the_connection_and_nobody_elses() {
     let (server, port) = start(Units::one(1, map())).await;
     let mut wire = Wire::to(server.addr()).await;

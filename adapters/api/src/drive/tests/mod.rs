@@ -1,6 +1,12 @@
 //! The loop with a scripted device, in paused time: everything that happens is one log, in order.
 
+mod bus;
 mod commands;
+mod dead;
+mod described;
+mod links;
+mod polls;
+mod strain;
 mod turns;
 
 use std::{
@@ -16,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    Asked, BoxFuture, Clock, Closed, CommandPort, Commands, Counter, JobPort, Moment, Outlet, OutletPort,
-    Parameters, Pulse, Purpose, ReadBack, Reading, Store, StoreError, StorePort, Unit, Value, Wanted, Wear,
-    WriteOutcome, Written,
+    Asked, Availability, BoxFuture, Clock, Closed, CommandPort, Commands, Counter, JobPort, Moment, Outlet,
+    OutletPort, Parameters, Pulse, Purpose, ReadBack, Reading, Store, StoreError, StorePort, Unit, Value,
+    Wanted, Wear, WriteOutcome, Written,
 };
 
 const INTERVAL: Duration = Duration::from_secs(100);
@@ -222,7 +228,7 @@ struct Running {
 }
 
 impl Running {
-    /// A loop that has found its unit and read it once.
+    /// A loop that has found its unit, read it at once, and read it in its rhythm one second ago.
     async fn start() -> Self {
         let world = World::default();
         let (jobs, queue) = mpsc::channel(10);
@@ -237,8 +243,11 @@ impl Running {
         };
         let task = tokio::spawn(drive(world.clone(), Schedule::default(), context));
         let running = Self { world, jobs, stop, pulse, task };
-        running.seconds(1).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(running.world.happened(), ["probe", "read"]);
+        let turn = schedule::phase(&UnitId::from("home/1"), 0, 1, INTERVAL);
+        tokio::time::sleep(turn + Duration::from_millis(800)).await;
+        assert_eq!(running.world.happened(), ["read"]);
         running
     }
 

@@ -1,6 +1,8 @@
 //! The whole driver against a device on a socket.
 
 mod commands;
+mod der;
+mod holes;
 mod old_values;
 mod reads;
 
@@ -15,7 +17,7 @@ use adapter_api::{
 };
 
 use super::*;
-use crate::testing::{Peer, hybrid};
+use crate::testing::{Move, Peer, hybrid};
 
 const ROOF: &str = "[device.roof]\nprofile = 'sunspec'\ncharge_power = 3000\n";
 

@@ -3,7 +3,7 @@ use adapter_api::{Bounds, Capability, DeviceType, EnergyRole, ParameterKind, Qua
 use adapter_api::Wanted;
 
 use super::*;
-use crate::testing::{Move, hybrid::*};
+use crate::testing::hybrid::*;
 
 fn numbers(reading: &Reading) -> BTreeMap<String, f64> {
     let number = |(name, value): &(adapter_api::PointId, Value)| Some((name.to_string(), value.number()?));

@@ -14,7 +14,10 @@
 
 use adapter_api::{Parameters, Value};
 
-use super::{Ask, Block, Order, holds, implemented, parameters, runs_none, slack};
+use super::{
+    Ask, Block, Order, holds, implemented, parameters, runs_none, slack,
+    wanted::{Wanted, bounded},
+};
 use crate::{
     codec::{scaled, signed, unscaled},
     sunspec::{
@@ -55,52 +58,6 @@ fn rate(now: Block<'_>, at: u16) -> Option<i16> {
     now.raw(at).and_then(signed)
 }
 
-/// What is wanted, whichever command said it; a power is a magnitude.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Wanted {
-    Auto,
-    Hold,
-    HoldCharge,
-    Idle,
-    Charge(Option<f64>),
-    Discharge(Option<f64>),
-}
-
-impl Wanted {
-    fn of(ask: Ask<'_>) -> Result<Self, String> {
-        let power = ask.parameters.number("power");
-        if ask.command == "set_battery_power" {
-            return match power.ok_or("say `power`")? {
-                0.0 => Ok(Self::Idle),
-                power if power > 0.0 => Ok(Self::Discharge(Some(power))),
-                power if power < 0.0 => Ok(Self::Charge(Some(-power))),
-                _ => Err("`power` must be a number".to_owned()),
-            };
-        }
-        match ask.parameters.word("mode").ok_or("say `mode`")? {
-            "auto" => Ok(Self::Auto),
-            "hold" => Ok(Self::Hold),
-            "hold_charge" => Ok(Self::HoldCharge),
-            "charge" => Ok(Self::Charge(power)),
-            "discharge" => Ok(Self::Discharge(power)),
-            other => {
-                Err(format!("`{other}` is no mode; allowed are auto, hold, hold_charge, charge, discharge"))
-            }
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Hold => "hold",
-            Self::HoldCharge => "hold_charge",
-            Self::Idle => "idle",
-            Self::Charge(_) => "charge",
-            Self::Discharge(_) => "discharge",
-        }
-    }
-}
-
 /// How the device counts its rates.
 #[derive(Debug, Clone, Copy)]
 struct Scale {
@@ -124,19 +81,7 @@ impl Scale {
         let full_power = self
             .full_power
             .ok_or("the device does not say its greatest battery power (124.WChaMax), so none can be set")?;
-        let most = limit.map_or(full_power, |limit| limit.min(full_power));
-        let power = match power {
-            Some(power) if power > 0.0 && power <= most => power,
-            Some(power) => {
-                return Err(format!("`power` must be above 0 and at most {most} W to {word}, not {power}"));
-            }
-            None if limit.is_some() => most,
-            None => {
-                return Err(format!(
-                    "say `power`, or set `{word}_power` for the device in the configuration"
-                ));
-            }
-        };
+        let power = bounded(word, power, full_power, limit)?;
         let raw = unscaled(power / full_power * 100.0, self.shift, MAX_RATE).unwrap_or(0);
         if raw == 0 {
             let step = scaled(1.0, self.shift) / 100.0 * full_power;

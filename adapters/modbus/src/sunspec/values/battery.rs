@@ -4,7 +4,7 @@ use super::{kilo, sum};
 use crate::{
     reading::{CONSUMED, PRODUCED, Points},
     sunspec::{
-        control::battery_mode,
+        control::{battery_mode, set_point_mode},
         inputs::{Input, Role},
         known::level,
         models::Model,
@@ -28,6 +28,8 @@ pub(super) fn points(snapshot: &Snapshot, inputs: &[Input]) -> Points {
         points.number("batteryReserve", block.number(of.reserve));
         points.word("batteryState", block.name(of.charge_state));
         points.word("batteryMode", battery_mode(block));
+    } else if let Some(block) = snapshot.block(Model::DerControl) {
+        points.word("batteryMode", set_point_mode(block));
     }
     if let Some(block) = bank {
         if storage.is_none() {

@@ -1,6 +1,8 @@
 //! Each row of what tokio-modbus gets wrong over TCP, against a real socket: no wrong value is ever
 //! returned, and the next request works.
 
+mod serial;
+
 use super::*;
 use crate::testing::{Move, Peer, soon};
 
@@ -126,7 +128,7 @@ async fn a_peer_that_hung_up_between_two_requests_costs_nothing() {
     assert_eq!(read(&mut link, 1, 1).await, Ok(vec![1001]));
     let live = link.live.as_ref().map(|live| Arc::clone(&live.wire)).unwrap();
     soon(async {
-        while live.is_quiet() {
+        while live.discard() == Waiting::Nothing {
             tokio::task::yield_now().await
         }
     })

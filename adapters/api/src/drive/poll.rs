@@ -1,0 +1,249 @@
+//! One turn of one unit: what is asked, what its answer means, and what is told and counted of it.
+//! Availability and problems go out when they change.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    Loop, Member,
+    health::Failure,
+    load::{self, Demand, Strain},
+    schedule::earliest,
+    within,
+};
+use crate::{AdapterError, Availability, Counter, DeviceInfo, Driver, Fault, Problem, Wanted};
+
+/// What was told of a unit's devices.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum State {
+    Online,
+    /// Offline, for this reason.
+    Offline(Problem),
+}
+
+impl<D: Driver> Loop<D> {
+    /// Asks the unit whose deadline is the earliest of those that are due.
+    pub(super) async fn poll_one(&mut self) -> Result<(), AdapterError> {
+        let began = Instant::now();
+        let Some(at) = earliest(self.asks(), began) else {
+            return Ok(());
+        };
+        let unit = self.members[at].id.clone();
+        let deadline = self.schedule.deadline;
+        if self.members[at].health.needs_probe() {
+            match within(deadline, self.driver.probe(&unit)).await {
+                Ok(devices) => self.found(at, devices).await,
+                Err(fault) => self.failed(at, &fault, began).await,
+            }
+            return Ok(());
+        }
+        self.take_turn(at, began);
+        match within(deadline, self.driver.read(&unit, Wanted::Due)).await {
+            Ok(readings) => {
+                let now = Instant::now();
+                self.link_answered(now);
+                if self.members[at].health.answered(now) {
+                    tracing::info!(%unit, devices = self.members[at].devices.len(), "unit answers");
+                }
+                self.tell_online(at).await;
+                self.publish(readings).await.map(drop).map_err(|closed| AdapterError(closed.to_string()))
+            }
+            Err(fault) => {
+                self.failed(at, &fault, began).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn take_turn(&mut self, at: usize, now: Instant) {
+        let member = &mut self.members[at];
+        let is_turn = member.health.is_in_use();
+        let missed = member.health.begin(now);
+        self.count(at, Counter::MissedPolls, missed);
+        match is_turn.then(|| self.turns.take(now, missed)).flatten() {
+            Some(Strain::Begins { missed, factor }) => {
+                let achievable = load::achievable(&self.demands(), factor);
+                tracing::warn!(
+                    missed,
+                    achievable,
+                    "polls are being missed: raise the intervals to what is achievable, read fewer points, or \
+                     see to the units that are slow or do not answer"
+                );
+            }
+            Some(Strain::Ends) => tracing::info!(unit = %self.members[at].id, "no polls are missed any more"),
+            None => {}
+        }
+    }
+
+    /// It answered a probe, and is read next.
+    async fn found(&mut self, at: usize, devices: Vec<DeviceInfo>) {
+        let now = Instant::now();
+        self.link_answered(now);
+        self.weigh();
+        let member = &mut self.members[at];
+        member.health.probed(now);
+        if member.announced == devices {
+            return;
+        }
+        let found: Vec<_> = devices.iter().map(|device| device.id.clone()).collect();
+        if found != member.devices {
+            // What is told next is told of all of them.
+            member.state = None;
+        }
+        let before = std::mem::replace(&mut member.devices, found);
+        for id in before.iter().filter(|id| !member.devices.contains(id)) {
+            let problem = Problem::new(
+                "The unit answers and no longer has this part",
+                "Check what is connected to it, or remove the part's table",
+            );
+            self.context.outlet.availability(id, Availability::Offline).await;
+            self.context.outlet.problem(id, Some(problem)).await;
+        }
+        for device in &devices {
+            self.context.outlet.announce(device.clone()).await;
+        }
+        member.announced = devices;
+    }
+
+    async fn failed(&mut self, at: usize, fault: &Fault, began: Instant) {
+        self.count(at, Counter::FailedPolls, 1);
+        let now = Instant::now();
+        let problem = fault.problem();
+        let Some(failure) = failure(fault) else {
+            self.members[at].health.not_reached();
+            if self.link.failed(now) {
+                self.tell_link_down(problem, now).await;
+            } else {
+                tracing::debug!(%problem, "connection could not be opened");
+            }
+            return;
+        };
+        self.link_answered(now);
+        if failure == Failure::Silent {
+            self.silence = Some((now, now - began));
+        }
+        let (is_away, missed) = self.members[at].health.failed(now, failure);
+        self.count(at, Counter::MissedPolls, missed);
+        if is_away {
+            self.tell_offline(at, problem).await;
+        } else {
+            tracing::debug!(unit = %self.members[at].id, %problem, "unit gave no readings");
+        }
+    }
+
+    /// Neither a command nor a probe reached it: that is told at once.
+    pub(super) async fn lost(&mut self, at: usize, fault: &Fault) {
+        let now = Instant::now();
+        match failure(fault) {
+            Some(failure) => {
+                self.link_answered(now);
+                self.members[at].health.lost(now, failure);
+                self.tell_offline(at, fault.problem()).await;
+            }
+            None => {
+                self.link.lost(now);
+                self.tell_link_down(fault.problem(), now).await;
+            }
+        }
+    }
+
+    /// An answer, or at least an open connection.
+    pub(super) fn link_answered(&mut self, now: Instant) {
+        if self.link.opened(now) {
+            tracing::info!(
+                units = self.members.len(),
+                "connection is open again, all of its units are asked"
+            );
+        }
+    }
+
+    async fn tell_link_down(&mut self, problem: &Problem, now: Instant) {
+        let told = State::Offline(problem.clone());
+        if self.members.iter().any(|member| member.state.as_ref() != Some(&told)) {
+            tracing::warn!(%problem, units = self.members.len(), "connection is away, and all of its units with it");
+        }
+        for at in 0..self.members.len() {
+            self.members[at].health.unlinked(now);
+            self.tell_state(at, told.clone()).await;
+        }
+    }
+
+    async fn tell_offline(&mut self, at: usize, problem: &Problem) {
+        let member = &self.members[at];
+        if !matches!(member.state, Some(State::Offline(_))) {
+            tracing::warn!(unit = %member.id, %problem, "unit is away until it answers again");
+        }
+        self.tell_state(at, State::Offline(problem.clone())).await;
+    }
+
+    async fn tell_online(&mut self, at: usize) {
+        self.tell_state(at, State::Online).await;
+    }
+
+    async fn tell_state(&mut self, at: usize, state: State) {
+        let Member { devices, state: told, .. } = &mut self.members[at];
+        if told.as_ref() == Some(&state) {
+            return;
+        }
+        let (availability, problem) = match &state {
+            State::Offline(problem) => (Availability::Offline, Some(problem)),
+            State::Online => (Availability::Online, None),
+        };
+        let only_words = matches!((&*told, &state), (Some(State::Offline(_)), State::Offline(_)));
+        for device in devices.iter() {
+            if !only_words {
+                self.context.outlet.availability(device, availability).await;
+            }
+            self.context.outlet.problem(device, problem.cloned()).await;
+        }
+        *told = Some(state);
+    }
+
+    fn count(&self, at: usize, what: Counter, times: u64) {
+        if times > 0 {
+            for device in &self.members[at].devices {
+                self.context.outlet.count(device, what, times);
+            }
+        }
+    }
+
+    fn demands(&self) -> Vec<Demand<'_>> {
+        self.members
+            .iter()
+            .map(|Member { id, interval, .. }| Demand {
+                unit: id,
+                turn: self.driver.turn(id),
+                interval: *interval,
+            })
+            .collect()
+    }
+
+    /// Says when the intervals are more than the link can do, and when they no longer are.
+    pub(super) fn weigh(&mut self) {
+        let demands = self.demands();
+        let needed: Duration = demands.iter().map(|demand| demand.turn).sum();
+        let achievable = load::stretch(&demands).map(|factor| load::achievable(&demands, factor));
+        if !self.too_much.changes(achievable.clone()) {
+            return;
+        }
+        match achievable {
+            Some(achievable) => tracing::warn!(
+                achievable,
+                one_turn_of_all_ms = needed.as_millis(),
+                "the units of this connection cannot be read as often as configured: raise the intervals to what \
+                 is achievable, read fewer points, or make the link faster"
+            ),
+            None => tracing::info!("the units of this connection can be read as often as configured"),
+        }
+    }
+}
+
+/// None when it is the link that failed.
+fn failure(fault: &Fault) -> Option<Failure> {
+    match fault {
+        Fault::Unreachable(_) => None,
+        Fault::Silent(_) => Some(Failure::Silent),
+        Fault::Answered(_) => Some(Failure::Refused),
+    }
+}

@@ -1,0 +1,160 @@
+//! Units that do not answer, or not usefully.
+
+use super::{
+    bus::{Line, Mood, Polled, Spec, every},
+    *,
+};
+
+const WHAT: [&str; 2] = ["online", "offline"];
+
+fn asked(log: &[Line], unit: usize) -> Vec<Duration> {
+    let is_asked = |line: &&Line| line.unit == unit && matches!(&*line.what, "read" | "probe");
+    log.iter().filter(is_asked).map(|line| line.at).collect()
+}
+
+fn meters(count: usize, dead: &[usize]) -> Vec<Spec> {
+    let mood = |at: usize| if dead.contains(&at) { Mood::Silent } else { Mood::Answers };
+    (0..count).map(|at| Spec { takes: Duration::from_millis(20), mood: mood(at), ..every(1_000) }).collect()
+}
+
+/// In every minute, of every unit that answers, 57 of 60 reads at least.
+async fn neighbours_keep_their_period(bus: &Polled, minutes: usize) {
+    for minute in 0..minutes {
+        bus.ms(60_000).await;
+        for (unit, reads) in bus.bus.published().into_iter().enumerate() {
+            let is_alive = bus.bus.mood(unit) == Mood::Answers;
+            assert!(!is_alive || reads >= 57, "{unit} was read {reads} times in minute {minute}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_dies_and_one_that_never_lived_cost_their_neighbours_less_than_five_percent() {
+    let bus = Polled::start(meters(5, &[0]));
+    neighbours_keep_their_period(&bus, 5).await;
+    bus.bus.set(3, |spec| spec.mood = Mood::Silent);
+    neighbours_keep_their_period(&bus, 10).await;
+    assert_eq!(bus.bus.only(&WHAT).iter().filter(|line| line.unit == 3).count(), 2);
+    // Its return is not missed for more than 5 min.
+    bus.bus.set(3, |spec| spec.mood = Mood::Answers);
+    bus.ms(310_000).await;
+    assert_eq!(bus.bus.only(&WHAT).len(), 1);
+    bus.bus.published();
+    neighbours_keep_their_period(&bus, 3).await;
+    bus.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_dead_units_cost_no_more_than_one_and_none_of_them_is_forgotten() {
+    let dead: Vec<_> = (4..14).collect();
+    let bus = Polled::start(meters(14, &dead));
+    neighbours_keep_their_period(&bus, 15).await;
+    bus.bus.happened();
+    bus.ms(600_000).await;
+    let log = bus.bus.happened();
+    for unit in dead {
+        let probes = asked(&log, unit);
+        assert!((2..=3).contains(&probes.len()), "10 times 20 s: {probes:?}");
+    }
+    bus.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_unit_alone_on_its_link_is_probed_as_often_as_its_pauses_say() {
+    let bus = Polled::start(meters(1, &[0]));
+    bus.ms(20_000).await;
+    let probes = asked(&bus.bus.happened(), 0);
+    assert!((3..=5).contains(&probes.len()), "{probes:?}");
+    bus.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_setpoint_must_be_given_back_a_dead_unit_is_probed_every_ten_seconds_and_costs_little() {
+    let bus = Polled::start(meters(5, &[4]));
+    bus.ms(600_000).await;
+    bus.bus.world.set(|state| state.urgent = true);
+    bus.jobs.send(None).await.unwrap();
+    bus.ms(10_000).await;
+    bus.bus.happened();
+    bus.bus.published();
+    neighbours_keep_their_period(&bus, 2).await;
+    let probes = asked(&bus.bus.happened(), 4);
+    assert!(probes.windows(2).all(|pair| pair[1] - pair[0] <= Duration::from_secs(10)), "{probes:?}");
+    assert!(probes.len() >= 11, "{probes:?}");
+    bus.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_told_once_with_its_words_after_two_times_and_three_seconds() {
+    let bus = Polled::start(vec![every(1_000), every(1_000)]);
+    bus.ms(3_000).await;
+    bus.bus.happened();
+    let died = bus.bus.age();
+    bus.bus.set(1, |spec| spec.mood = Mood::Silent);
+    bus.ms(200_000).await;
+    let told = bus.bus.only(&["offline", "problem: no answer", "online"]);
+    assert_eq!(told.iter().map(|line| &*line.what).collect::<Vec<_>>(), ["offline", "problem: no answer"]);
+    let after = told[0].at - died;
+    assert!((3_000..=8_000).contains(&after.as_millis()), "{after:?}");
+    bus.bus.set(1, |spec| spec.words = " at all");
+    bus.ms(400_000).await;
+    let told = bus.bus.only(&["offline", "problem: no answer at all", "online"]);
+    assert_eq!(told.iter().map(|line| &*line.what).collect::<Vec<_>>(), ["problem: no answer at all"]);
+    bus.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_is_busy_for_an_hour_is_told_once_and_back_within_one_period() {
+    for interval in [1_000, 5_000, 60_000] {
+        let bus = Polled::start(vec![every(1_000), every(interval)]);
+        bus.ms(2 * interval).await;
+        bus.bus.happened();
+        bus.bus.set(1, |spec| spec.mood = Mood::Busy);
+        bus.ms(3_600_000).await;
+        let log = bus.bus.happened();
+        let times = asked(&log, 1).len() as u64;
+        assert!(times.abs_diff(3_600_000 / interval) <= 1, "{times} in an hour of {interval} ms");
+        let told: Vec<_> =
+            log.iter().filter(|line| line.unit == 1 && line.what != "read" && line.what != "probe").collect();
+        assert_eq!(told.iter().map(|line| &*line.what).collect::<Vec<_>>(), ["offline", "problem: busy"]);
+        let ended = bus.bus.age();
+        bus.bus.set(1, |spec| spec.mood = Mood::Answers);
+        bus.ms(interval + 10).await;
+        let log = bus.bus.happened();
+        let told: Vec<_> = log.iter().filter(|line| line.unit == 1).map(|line| &*line.what).collect();
+        assert_eq!(told[..4], ["probe", "read", "online", "no problem"], "{told:?}");
+        let back = log.iter().find(|line| line.what == "online").unwrap().at - ended;
+        assert!(back <= Duration::from_millis(interval + 10), "{back:?}");
+        assert_eq!(bus.bus.count(0, Counter::MissedPolls), 0);
+        bus.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_answers_probes_only_does_not_come_and_go() {
+    let bus = Polled::start(vec![every(1_000)]);
+    bus.ms(2_000).await;
+    assert_eq!(bus.bus.only(&WHAT).len(), 1);
+    bus.bus.set(0, |spec| spec.mood = Mood::Refuses);
+    bus.ms(600_000).await;
+    let told = bus.bus.only(&["online", "offline", "announced"]);
+    assert_eq!(told.iter().map(|line| &*line.what).collect::<Vec<_>>(), ["offline"]);
+    bus.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_is_neither_told_nor_followed_by_a_probe() {
+    let bus = Polled::start(vec![every(1_000), every(1_000)]);
+    bus.ms(3_000).await;
+    bus.bus.happened();
+    for _ in 0..20 {
+        bus.bus.set(0, |spec| spec.mood = Mood::Busy);
+        bus.ms(1_000).await;
+        bus.bus.set(0, |spec| spec.mood = Mood::Answers);
+        bus.ms(2_000).await;
+    }
+    let log = bus.bus.happened();
+    assert!(log.iter().all(|line| line.what == "read"), "{log:?}");
+    assert_eq!(bus.bus.count(0, Counter::FailedPolls), 20);
+    bus.stop().await;
+}
