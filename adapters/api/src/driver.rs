@@ -30,11 +30,11 @@ pub enum Fault {
     /// The connection itself cannot be opened: none of its units can be asked, and no byte left.
     #[error("{0}")]
     Unreachable(Problem),
-    /// It did not answer. Counts towards quarantine.
+    /// It did not answer. When that lasts, it is only probed, ever more rarely.
     #[error("{0}")]
     Silent(Problem),
     /// It answered, but not with values: busy, an exception, an answer that cannot be believed.
-    /// Counts towards quarantine as well, with its own words.
+    /// When that lasts it is told with these words, and asked on at its own interval.
     #[error("{0}")]
     Answered(Problem),
 }

@@ -60,6 +60,21 @@ async fn ten_dead_units_cost_no_more_than_one_and_none_of_them_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_probe_without_answer_the_link_belongs_to_the_others_for_twenty_times_as_long() {
+    for dead in [&[4][..], &[4, 5, 6, 7, 8]] {
+        let bus = Polled::start(meters(4 + dead.len(), dead));
+        // The first probe of each comes at once.
+        bus.ms(10_000).await;
+        bus.bus.happened();
+        bus.ms(600_000).await;
+        let log = bus.bus.happened();
+        let probes: Vec<_> = log.iter().filter(|line| line.what == "probe").map(|line| line.at).collect();
+        assert!(probes.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(21)), "{probes:?}");
+        bus.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_unit_alone_on_its_link_is_probed_as_often_as_its_pauses_say() {
     let bus = Polled::start(meters(1, &[0]));
     bus.ms(20_000).await;

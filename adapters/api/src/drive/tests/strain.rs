@@ -95,6 +95,7 @@ async fn intervals_that_the_link_can_keep_or_of_which_nothing_is_known_are_not_m
 async fn what_a_discovery_finds_is_weighed_anew() {
     let (log, _guard) = Log::listen();
     let bus = Polled::start(computed(0));
+    bus.ms(1).await;
     // The driver knows what a turn takes when it has found its models.
     bus.bus.set(2, |spec| spec.turn = Duration::from_millis(1_350));
     bus.ms(60_000).await;
