@@ -11,6 +11,9 @@ pub struct Adapters {
     /// `[modbus.<connection>]`.
     #[serde(default)]
     pub modbus: BTreeMap<String, adapter_modbus::Settings>,
+    /// The installer's own profiles, by name, as they were read.
+    #[serde(skip)]
+    pub profiles: BTreeMap<String, String>,
 }
 
 /// One configured connection: one adapter, one worker.
@@ -44,10 +47,12 @@ impl Adapters {
 
     /// Is a connection as it was?
     pub fn same(&self, other: &Self, connection: &str) -> bool {
-        match connection.split_once('.') {
-            Some(("modbus", name)) => self.modbus.get(name) == other.modbus.get(name),
-            _ => false,
-        }
+        // A connection whose profile changed is another one; which it is does not pay to know.
+        self.profiles == other.profiles
+            && match connection.split_once('.') {
+                Some(("modbus", name)) => self.modbus.get(name) == other.modbus.get(name),
+                _ => false,
+            }
     }
 }
 

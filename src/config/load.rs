@@ -14,7 +14,7 @@ use figment::{
 use serde::Deserialize;
 
 use super::{
-    Broker, Commands, Config, Finding, Gateway, Journal, Mongodb, MqttApi, environment::environment,
+    Broker, Commands, Config, Finding, Gateway, Journal, Mongodb, MqttApi, environment::environment, profiles,
 };
 use crate::catalog::Adapters;
 
@@ -70,10 +70,18 @@ pub fn load(sources: &Sources) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     let located = |findings: Vec<Finding>| {
         findings.into_iter().map(|finding| finding.locate(&files)).collect::<Vec<_>>()
     };
-    let config = merge(sources, &files).map_err(located)?;
+    let before = adapter_api::profile::known().clone();
+    let mut config = merge(sources, &files).map_err(located)?;
+    config.adapters.profiles = profiles::read(&sources.file)?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
         located(super::check(&config)).into_iter().partition(|finding| finding.level == super::Level::Error);
-    if errors.is_empty() { Ok((config, warnings)) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok((config, warnings))
+    } else {
+        // What runs goes on with the profiles that it knows.
+        adapter_api::profile::install(before);
+        Err(errors)
+    }
 }
 
 /// Where the daemon of this configuration has its socket. Needs no secret, and takes what it can

@@ -2,12 +2,13 @@
 //! says what is wrong or doubtful, with file, line, key and remedy. Runs nothing.
 //!
 //! Layers, later ones win: the main file, `maestro.d/*.toml` beside it in name order (arrays add
-//! up), `MONGODB_URI` and `MONGODB_DB_NAME`, `MAESTRO_<SECTION>__<KEY>`, the command line.
+//! up), the profiles of the folder `profiles` beside it, `MONGODB_URI` and `MONGODB_DB_NAME`, `MAESTRO_<SECTION>__<KEY>`, the command line.
 
 mod check;
 mod environment;
 mod finding;
 mod load;
+mod profiles;
 mod sections;
 mod size;
 

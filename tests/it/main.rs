@@ -15,6 +15,7 @@ mod doors;
 mod field;
 mod home;
 mod leases;
+mod line;
 mod mongodb;
 mod mqtt_door;
 mod parts;

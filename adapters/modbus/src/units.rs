@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use adapter_api::{
     Bounds, DeviceId, DeviceInfo, DeviceSettings, UnitId,
-    profile::{Discovery, Profile, Range, builtin},
+    profile::{Discovery, Profile, Range, known},
 };
 
 use crate::{
@@ -113,7 +113,7 @@ pub(crate) fn resolve(connection: &str, settings: &Settings) -> Vec<UnitConfig> 
 }
 
 fn unit(connection: &str, settings: &Settings, id: &str, table: &Device) -> Option<UnitConfig> {
-    let profile = builtin().get(table.profile.as_deref()?)?;
+    let profile = known().get(table.profile.as_deref()?)?;
     let address = table.unit.unwrap_or(1);
     let keys = table.common();
     let name = keys.name.clone().unwrap_or_else(|| id.to_owned());

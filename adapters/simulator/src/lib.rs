@@ -5,6 +5,8 @@
 //! [`Server`] serves any [`Device`] over TCP, [`Line`] over a serial line with its real timing; their
 //! [`Port`] handle turns the fault dial and says what the devices were told and what they served.
 //!
+//! [`Many`] serves hundreds of plain devices for measurements.
+//!
 //! It never shares code with the adapters: where both would hold the same wrong offset, no test
 //! could catch it. From adapter-api it takes the SDM630's profile and nothing else.
 //!
@@ -30,7 +32,7 @@ pub use catalogue::{Running, ServeError, What, catalogue, serve};
 pub use device::{Device, Exception, RegisterMap, Table, Units, UnknownUnit};
 pub use fault::{Fault, Scope};
 pub use home::{Home, HomeSettings};
-pub use modbus::{ConverterSettings, Line, LineSettings, Parity, Server, Speed};
+pub use modbus::{ConverterSettings, Line, LineSettings, Many, Parity, Server, Speed};
 pub use plant::{BatteryMode, PlantState};
 pub use port::Port;
 pub use record::{Served, Traffic, WriteSeen};

@@ -31,9 +31,28 @@ impl Gateway {
     }
 
     pub fn start_without_waiting(gateway_keys: &str, rest: &str, environment: &[(&str, &str)]) -> Self {
-        let folder = TempDir::new().unwrap();
         let environment: Vec<_> =
             environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self::spawn(gateway_keys, rest, environment, &[])
+    }
+
+    /// With these files beside its configuration.
+    pub fn start_with_files(gateway_keys: &str, rest: &str, files: &[(String, String)]) -> Self {
+        Self::spawn(gateway_keys, rest, Vec::new(), files)
+    }
+
+    fn spawn(
+        gateway_keys: &str,
+        rest: &str,
+        environment: Vec<(String, String)>,
+        files: &[(String, String)],
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
         write_configuration(folder.path(), gateway_keys, rest);
         let child = spawn(folder.path(), &environment);
         Self { child, folder, environment }
@@ -60,6 +79,11 @@ impl Gateway {
 
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("run/maestro.sock")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal by its name, like `TERM`.

@@ -8,7 +8,10 @@ mod command;
 mod point;
 mod signature;
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, PoisonError, RwLock},
+};
 
 use serde::Deserialize;
 
@@ -160,8 +163,10 @@ const fn ms(count: u64) -> std::time::Duration {
 pub struct ProfileError {
     /// The profile.
     pub name: String,
-    /// What is wrong, with line and column where the parser knows them.
+    /// What is wrong.
     pub message: String,
+    /// Where in the text the parser found it, in bytes.
+    pub at: Option<usize>,
 }
 
 impl Profile {
@@ -170,8 +175,11 @@ impl Profile {
     /// # Errors
     /// When the text is no profile.
     pub fn parse(name: &str, text: &str) -> Result<Self, ProfileError> {
-        let wrong = |message: String| ProfileError { name: name.to_owned(), message };
-        let profile: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let wrong = |message: String| ProfileError { name: name.to_owned(), message, at: None };
+        let profile: Self = toml::from_str(text).map_err(|error| ProfileError {
+            at: error.span().map(|span| span.start),
+            ..wrong(error.message().trim_end().to_owned())
+        })?;
         if profile.discovery.is_none() && profile.points.is_empty() {
             return Err(wrong("it has neither points nor `discovery`".to_owned()));
         }
@@ -217,6 +225,25 @@ pub fn builtin() -> &'static BTreeMap<String, Profile> {
     &BUILTIN
 }
 
+/// What the installer added; none as long as nothing was.
+static OWN: RwLock<Option<&'static BTreeMap<String, Profile>>> = RwLock::new(None);
+
+/// All profiles that can be used, by name: those that are compiled in, and those of [`install`] over them.
+pub fn known() -> &'static BTreeMap<String, Profile> {
+    OWN.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(builtin)
+}
+
+/// Makes the installer's own profiles known, in place of those that were. What runs keeps what it has.
+/// Profiles live as long as the process: a call that changes nothing costs nothing.
+pub fn install(own: BTreeMap<String, Profile>) {
+    let mut all = builtin().clone();
+    all.extend(own);
+    if all != *known() {
+        let all: &'static _ = Box::leak(Box::new(all));
+        *OWN.write().unwrap_or_else(PoisonError::into_inner) = Some(all);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,8 +258,10 @@ mod tests {
 
     #[test]
     fn a_mistake_names_its_place() {
-        let error = Profile::parse("mine", "manufacturer = 'M'\nmodells = []\n").unwrap_err().to_string();
-        assert!(error.contains("mine") && error.contains("modells") && error.contains('2'), "{error}");
+        let error = Profile::parse("mine", "manufacturer = 'M'\nmodells = []\n").unwrap_err();
+        assert_eq!(error.at, Some(19));
+        let error = error.to_string();
+        assert!(error.contains("mine") && error.contains("modells"), "{error}");
     }
 
     #[test]

@@ -260,11 +260,14 @@ impl Link {
                 Waiting::End => break,
             }
         }
-        match self.live.take() {
+        let live = match self.live.take() {
             // A line that never falls silent: its frames are checked one by one.
-            Some(live) => Ok(live),
-            None => self.connect().await,
-        }
+            Some(live) => live,
+            None => self.connect().await?,
+        };
+        // What came for somebody who had the port before.
+        live.wire.discard();
+        Ok(live)
     }
 
     async fn connect(&mut self) -> Result<Live, LinkError> {

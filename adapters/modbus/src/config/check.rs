@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use adapter_api::{
     DeviceId, Protocol, Span,
-    profile::{Profile, builtin},
+    profile::{Profile, known},
 };
 
 use super::{Address, Device, PARTS, Settings};
@@ -71,7 +71,7 @@ impl Settings {
                 let message = format!("a part is read together with its device: set `device.{whole}.{name}`");
                 found.say(&key(name), message);
             }
-            let profile = self.device[whole].profile.as_deref().and_then(|name| builtin().get(name));
+            let profile = self.device[whole].profile.as_deref().and_then(|name| known().get(name));
             if profile.is_some_and(|profile| profile.discovery.is_none()) {
                 let message = format!("`{whole}` is one device and has no parts: add `profile` and `unit`");
                 found.say(&key("profile"), message);
@@ -178,7 +178,7 @@ fn check_numbers(table: &Device, key: &impl Fn(&str) -> String, found: &mut Foun
 }
 
 fn usable() -> impl Iterator<Item = &'static Profile> {
-    builtin().values().filter(|profile| matches!(profile.protocol, Protocol::Modbus | Protocol::Sunspec))
+    known().values().filter(|profile| matches!(profile.protocol, Protocol::Modbus | Protocol::Sunspec))
 }
 
 fn names(profiles: impl Iterator<Item = &'static Profile>) -> String {

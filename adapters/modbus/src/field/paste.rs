@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use adapter_api::{DeviceId, DeviceType, profile::builtin};
+use adapter_api::{DeviceId, DeviceType, profile::known};
 
 use super::report::{Found, Report};
 use crate::config::{Address, PARTS, Settings};
@@ -135,7 +135,7 @@ fn table(text: &mut String, connection: &str, found: &Found, ids: &mut BTreeSet<
     {
         lines.push(format!("# These profiles fit as well: {}", others.join(", ")));
     }
-    let known = builtin().get(profile);
+    let known = known().get(profile);
     if known.is_some_and(|profile| profile.device_type == DeviceType::EnergyMeter) {
         lines.push("# What it measures; the default is the grid connection, of which a home has one:".into());
         lines.push("# usage = \"load\"   # or \"grid\", \"pv\", \"battery\"".into());

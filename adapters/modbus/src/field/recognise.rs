@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use adapter_api::{
     Protocol,
-    profile::{Check, Expect, Function, Good, Profile, builtin},
+    profile::{Check, Expect, Function, Good, Profile, known},
 };
 
 use super::ask::ask;
@@ -15,7 +15,7 @@ type Asked = BTreeMap<(Function, u16, u16), Option<Vec<u16>>>;
 
 /// The profiles that fit, those with more checks first.
 pub(super) async fn recognise(port: &mut Port<'_>) -> Result<Vec<&'static Profile>, LinkError> {
-    let profiles = builtin().values().filter(|profile| profile.protocol == Protocol::Modbus);
+    let profiles = known().values().filter(|profile| profile.protocol == Protocol::Modbus);
     matching(port, profiles).await
 }
 

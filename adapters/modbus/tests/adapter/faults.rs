@@ -14,7 +14,7 @@ const UNITS: [u8; 2] = [1, 2];
 /// How long a fault hits every request, too short for a unit to be set aside.
 const STORM: Duration = Duration::from_millis(1_500);
 /// Later than an answer may be.
-const LATE: Duration = Duration::from_millis(90);
+const LATE: Duration = Duration::from_millis(65);
 
 /// Every value says where it stands: unit and register.
 fn value(unit: u8, register: u16) -> f32 {
@@ -92,7 +92,8 @@ async fn soak(address: String, port: Port, fault: Fault, spare: u64) {
     let before = asked(&port);
     port.fault(fault, Scope::ALL.every(3));
     let heard = hear(&mut adapter, &what, |_| asked(&port) - before >= REQUESTS).await;
-    assert!(heard > REQUESTS / 4, "{what}: only {heard} readings between the faults");
+    // A unit that is late answers what was asked meanwhile into the next questions.
+    assert!(heard > REQUESTS / 50, "{what}: only {heard} readings between the faults");
     port.clear_faults();
     both(&mut adapter, &what).await;
 

@@ -1,12 +1,13 @@
 //! Modbus as devices speak it: frames over TCP and over a serial line (pure), the serial bus in time
 //! (pure), the desk that answers (pure but for the devices behind it), and the server and the line
-//! with their sockets and terminals.
+//! with their sockets and terminals. Beside them very many cheap devices for measurements.
 
 mod bus;
 mod converter;
 mod desk;
 mod frame;
 mod line;
+mod many;
 mod reply;
 mod rtu;
 mod server;
@@ -14,6 +15,7 @@ mod shared;
 
 pub use converter::ConverterSettings;
 pub use line::{Line, LineSettings};
+pub use many::Many;
 pub use rtu::{Parity, Speed};
 pub use server::Server;
 pub(crate) use shared::Shared;

@@ -5,6 +5,7 @@ mod converter;
 mod faults;
 mod home;
 mod line;
+mod many;
 mod serial;
 mod server;
 mod sunspec;

@@ -74,6 +74,8 @@ async fn the_limit_that_lasted_is_what_the_device_reverts_to_and_what_another_pr
     peer.holding(1, DER + 14, &[1, 7000]);
     driver(&peer, ROOF, &notes).write(&limit("percent", 40.0)).await;
     assert_eq!([14, 15, 16, 17, 18, 19].map(|at| peer.word(1, DER + at)), [1, 4000, 7000, 1, 0, 120]);
+    let noted = notes.0.lock().unwrap().get("der_power_limit/1").cloned();
+    assert_eq!(noted, Some(vec![0x1B, 0x58, 0, 1]), "7000 and enabled");
     let mut restarted = driver(&peer, ROOF, &notes);
     restarted.write(&limit("percent", 30.0)).await;
     assert_eq!(peer.word(1, DER + 16), 7000, "the first value is the one to go back to");

@@ -170,8 +170,8 @@ fn one_step_of_the_devices_own_rounding_is_proof_and_the_wrong_side_never() {
     let mut words = after(&percents(), &by_power(1000.0, &percents(), false).unwrap().writes);
     words[28] -= 1;
     assert!(by_power(1000.0, &words, false).unwrap().applied);
-    words[23] = 1;
-    assert!(!by_power(1000.0, &words, false).unwrap().applied, "another unit counts");
+    words[28] -= 1;
+    assert!(!by_power(1000.0, &words, false).unwrap().applied);
 }
 
 #[test]
@@ -227,6 +227,13 @@ fn one_register_at_a_time_never_tears_a_power() {
     let charge = by_power(-2000.0, &off(), true).unwrap();
     let rate = (-4000_i16) as u16;
     assert_eq!(charge.writes, [(28, vec![rate, 0, 0, 0, 0]), (22, vec![1])]);
+    let mut shown = after(&off(), &charge.writes);
+    assert!(by_power(-2000.0, &shown, true).unwrap().applied);
+    // The same number, but of W: another unit counts.
+    shown[23] = 1;
+    shown[24..26].copy_from_slice(&negative(4000));
+    let order = by_power(-2000.0, &shown, true).unwrap();
+    assert!(!order.applied && order.observed.number("power") == Some(-4000.0));
     let mut without = off();
     without[28] = 0x8000;
     assert!(by_power(-2000.0, &without, true).unwrap_err().contains("one register at a time"));
