@@ -54,7 +54,7 @@ fn each_mistake_names_its_file_line_key_and_remedy() {
         (with_gateway(two_grids), "a home has one"),
         (
             with_gateway(&format!("{}{}", line("a", 1), line("b", 1))),
-            "maestro.toml:9: error: modbus.b.address: `/dev/ttyUSB0` is held by [modbus.a] already",
+            "maestro.toml:12: error: modbus.b.address: `/dev/ttyUSB0` is held by [modbus.a] already",
         ),
         (
             with_gateway(&ROOF.replace("tcp://127.0.0.1:502", "rtu:///dev/ttyUSB0?speed=9600")),

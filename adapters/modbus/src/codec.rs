@@ -37,11 +37,6 @@ pub(crate) fn signed(word: u16) -> Option<i16> {
     (word != 0x8000).then_some(word as i16)
 }
 
-/// A SunSpec acc32. Zero is "not implemented" as well as "nothing counted yet": the caller decides.
-pub(crate) fn counter(high: u16, low: u16) -> u32 {
-    u32::from(high) << 16 | u32::from(low)
-}
-
 /// A SunSpec scale factor: −10 to 10.
 pub(crate) fn shift(word: u16) -> Option<i16> {
     signed(word).filter(|shift| shift.abs() <= MAX_SHIFT)
@@ -106,7 +101,6 @@ mod tests {
         assert_eq!((unsigned(0xFFFF), unsigned(0x8000)), (None, Some(0x8000)));
         assert_eq!((signed(0x8000), signed(0xFFFF)), (None, Some(-1)));
         assert_eq!((shift(0x8000), shift(11), shift(0xFFF6), shift(10)), (None, None, Some(-10), Some(10)));
-        assert_eq!(counter(0x0001, 0x0002), 65_538);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use adapter_api::{
 
 use crate::{
     client::Pace,
-    config::{Device, PARTS, Settings},
+    config::{Device, GRID, PARTS, Settings},
     plan::{Barred, Extent, Rules},
 };
 
@@ -37,8 +37,8 @@ pub(crate) struct UnitConfig {
     pub main: Part,
     /// Its battery, should it have one.
     pub battery: Part,
-    /// Its grid meter, should it have one.
-    pub grid: Part,
+    /// Its meters, should it have some: that of the grid, and two that measure something else.
+    pub meters: [Part; 3],
 }
 
 /// One device of a unit, as configured.
@@ -66,9 +66,10 @@ impl UnitConfig {
         Rules { block: self.block, gap: self.gap, barred }
     }
 
-    /// Main device, battery, grid meter.
-    pub fn parts(&self) -> [&Part; 3] {
-        [&self.main, &self.battery, &self.grid]
+    /// Main device, battery, meters.
+    pub fn parts(&self) -> [&Part; 5] {
+        let [grid, second, third] = &self.meters;
+        [&self.main, &self.battery, grid, second, third]
     }
 
     /// What a description of one of its devices has in common with the others.
@@ -124,8 +125,8 @@ fn unit(connection: &str, settings: &Settings, id: &str, table: &Device) -> Opti
         has_table: true,
         write_points: table.write_points.unwrap_or(false),
     };
-    let [battery, grid] = PARTS;
-    let (battery, grid) = (part(settings, &main, battery)?, part(settings, &main, grid)?);
+    let part = |n: usize| part(settings, &main, PARTS[n]);
+    let (battery, meters) = (part(0)?, [part(1)?, part(2)?, part(3)?]);
     let timeout = table.timeout.or(settings.timeout);
     let spacing = settings.spacing.0.max(profile.limits.spacing.0);
     let unit = UnitConfig {
@@ -139,7 +140,7 @@ fn unit(connection: &str, settings: &Settings, id: &str, table: &Device) -> Opti
         barred: barred(profile),
         main,
         battery,
-        grid,
+        meters,
     };
     let parts = unit.profile.discovery == Some(Discovery::Sunspec);
     let alive = unit.main.enabled() || parts && unit.parts().iter().any(|part| part.enabled());
@@ -163,7 +164,12 @@ fn part(settings: &Settings, main: &Part, part: &str) -> Option<Part> {
     let own = table.map(Device::common).unwrap_or_default();
     let name = own.name.clone().unwrap_or_else(|| format!("{} {part}", main.name));
     // A part is another kind of device: what it is and how strong it is are its own.
-    let under = DeviceSettings { device_type: None, energy_role: None, max_power: None, ..main.keys.clone() };
+    let mut under =
+        DeviceSettings { device_type: None, energy_role: None, max_power: None, ..main.keys.clone() };
+    if part != GRID {
+        // What is said of the device's meter is said of the grid's.
+        (under.usage, under.invert) = (None, None);
+    }
     let write_points = table.and_then(|table| table.write_points).unwrap_or(main.write_points);
     Some(Part { id, name, keys: own.over(&under), has_table: table.is_some(), write_points })
 }

@@ -134,14 +134,20 @@ impl Limits {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Maker {
-    /// Beginning of the reported manufacturer.
+    /// Beginning of the reported manufacturer, in whichever case.
     pub manufacturer: String,
-    /// Beginning of the reported model; empty fits all.
+    /// Beginning of the reported model, in whichever case; empty fits all.
     #[serde(default)]
     pub model: String,
     /// Does its meter report export as positive power?
     #[serde(default)]
     pub export_is_positive: bool,
+    /// Beginnings of the names that its DC inputs (model 160) have where they are the way into a battery.
+    #[serde(default)]
+    pub charge_inputs: Vec<String>,
+    /// The same for the way out of it.
+    #[serde(default)]
+    pub discharge_inputs: Vec<String>,
     /// Does it take its controls by function 6 alone, one register at a time?
     #[serde(default)]
     pub single_writes: bool,
@@ -204,8 +210,10 @@ impl Profile {
 
     /// The maker's habits for a device, if any are known.
     pub fn maker(&self, manufacturer: &str, model: &str) -> Option<&Maker> {
-        let fits =
-            |maker: &&Maker| manufacturer.starts_with(&maker.manufacturer) && model.starts_with(&maker.model);
+        let begins = |text: &str, with: &str| {
+            text.trim_start().get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+        };
+        let fits = |maker: &&Maker| begins(manufacturer, &maker.manufacturer) && begins(model, &maker.model);
         self.maker.iter().find(fits)
     }
 }
@@ -254,6 +262,16 @@ mod tests {
             Profile::parse(name, text).unwrap();
         }
         assert!(builtin().contains_key("sunspec") && builtin().contains_key("eastron-sdm630"));
+    }
+
+    #[test]
+    fn a_maker_is_known_by_how_its_name_begins() {
+        let sunspec = &builtin()["sunspec"];
+        for name in ["SolarEdge", "SolarEdge ", " SOLAREDGE Technologies"] {
+            assert!(sunspec.maker(name, "SE5K").unwrap().export_is_positive, "{name}");
+        }
+        assert!(sunspec.maker("KOSTAL Solar Electric GmbH", "").unwrap().single_writes);
+        assert_eq!((sunspec.maker("Solar", ""), sunspec.maker("", "")), (None, None));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct Settings {
 
 adapter_api::device_table! {
     /// One device of a connection; or, without `profile` and `unit`, the keys of one part of a
-    /// device that turns out to be several (`roof-battery`, `roof-grid`).
+    /// device that turns out to be several (`roof-battery`, `roof-grid`, `roof-meter2`).
     Device {
         /// The profile's name.
         profile: Option<String>,
@@ -89,8 +89,10 @@ impl Settings {
     }
 }
 
-/// The parts that a device may have besides itself.
-pub(crate) const PARTS: [&str; 2] = ["battery", "grid"];
+/// The part that measures the grid.
+pub(crate) const GRID: &str = "grid";
+/// The parts that a device may have besides itself: its battery, and its meters in the order of its map.
+pub(crate) const PARTS: [&str; 4] = ["battery", GRID, "meter2", "meter3"];
 
 #[cfg(test)]
 mod tests;

@@ -134,6 +134,20 @@ fn a_part_takes_no_interval_and_no_other_device_takes_its_name() {
 }
 
 #[test]
+fn a_second_and_a_third_meter_are_parts_with_keys_of_their_own() {
+    let text = "tcp://x
+        roof profile=sunspec usage=load
+        roof-meter2 usage=pv
+        roof-grid name=Grid";
+    assert_eq!(settings(text).check(), []);
+    let unit = crate::units::resolve("it", &settings(text)).remove(0);
+    let usages = unit.meters.each_ref().map(|part| part.keys.usage.map(|usage| usage.as_str()));
+    assert_eq!(usages, [Some("load"), Some("pv"), None]);
+    let mistake = only("tcp://x\n roof profile=sunspec\n roof-meter3 profile=eastron-sdm630 unit=2");
+    assert_eq!(mistake.key, "device.roof-meter3");
+}
+
+#[test]
 fn a_connection_without_devices_and_ids_with_blanks_are_mistakes() {
     assert_eq!(only("tcp://x").key, "device");
     let mut blank = settings("tcp://x\n roof profile=sunspec");

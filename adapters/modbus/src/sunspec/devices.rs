@@ -2,7 +2,10 @@
 
 use adapter_api::{Capability, CommandSpec, DeviceInfo, DeviceType, EnergyRole, Usage, profile::Way};
 
-use super::{discovery::Common, known::Known, models::Model};
+use super::{
+    discovery::Common,
+    known::{Known, phases_of},
+};
 use crate::{
     declare::with_commands,
     reading::role_of,
@@ -21,13 +24,15 @@ pub(crate) fn declared(unit: &UnitConfig) -> Vec<DeviceInfo> {
         Capability::EnergyMeter,
         commands(unit, ITSELF, |_| unit.main.keys.max_power),
     );
-    let battery = || battery(unit, limits, commands(unit, BATTERY, |way| limits.most(way)));
-    let parts = [
-        (&unit.main, Some(itself)),
-        (&unit.battery, unit.battery.has_table.then(battery)),
-        (&unit.grid, unit.grid.has_table.then(|| meter(unit, &unit.grid))),
-    ];
-    parts.into_iter().filter(|(part, _)| part.enabled()).filter_map(|(_, info)| info).collect()
+    let battery = || battery(unit, &unit.battery, limits, commands(unit, BATTERY, |way| limits.most(way)));
+    let meters = unit.meters.iter().enumerate();
+    let meters = meters.map(|(n, part)| (part, part.has_table.then(|| meter(unit, part, n))));
+    [(&unit.main, Some(itself)), (&unit.battery, unit.battery.has_table.then(battery))]
+        .into_iter()
+        .chain(meters)
+        .filter(|(part, _)| part.enabled())
+        .filter_map(|(_, info)| info)
+        .collect()
 }
 
 /// After its discovery.
@@ -35,49 +40,59 @@ pub(crate) fn found(unit: &UnitConfig, known: &Known) -> Vec<DeviceInfo> {
     let mut devices = Vec::new();
     if let Some(common) = &known.inverter {
         devices.push((&unit.main, signed(inverter(unit, known), common)));
-        if known.battery {
-            let limits = known.controls.narrow(Limits::of(unit, known.ratings.battery));
-            let takes = known.controls.able(commands(unit, BATTERY, |way| limits.most(way)));
-            let mut info = battery(unit, limits, takes);
-            info.max_power = info.max_power.or(known.ratings.battery);
-            info.capacity = info.capacity.or(known.ratings.capacity);
-            info.phases = known.phases(Model::Inverter);
-            // The battery does not say who made it; it has no number of its own either.
-            let anonymous = Common { serial: String::new(), firmware: String::new(), ..common.clone() };
-            devices.push((&unit.battery, signed(info, &anonymous)));
-        }
     }
-    if let Some(common) = &known.meter {
-        let part = meter_part(unit, known);
-        let mut info = meter(unit, part);
-        info.phases = known.phases(Model::Meter);
+    if known.battery {
+        let part = battery_part(unit, known);
+        let limits = known.controls.narrow(Limits::of(unit, known.ratings.battery));
+        // The commands are those of a part; a battery that is a unit of its own takes none of them.
+        let takes = known.inverter.as_ref().map(|_| commands(unit, BATTERY, |way| limits.most(way)));
+        let takes = known.controls.able(takes.unwrap_or_default());
+        let mut info = battery(unit, part, limits, takes);
+        info.max_power = info.max_power.or(known.ratings.battery);
+        info.capacity = info.capacity.or(known.ratings.capacity);
+        info.phases = known.phases;
+        // One that is part of the inverter does not say who made it, and has no number of its own.
+        let inverter = || known.inverter.as_ref().map(Common::anonymous).unwrap_or_default();
+        devices.push((part, signed(info, &known.bank.clone().unwrap_or_else(inverter))));
+    }
+    for (n, (at, common)) in known.meters.iter().enumerate() {
+        let Some(part) = meter_part(unit, known, n) else { continue };
+        let mut info = meter(unit, part, n);
+        info.phases = phases_of(at.id);
         devices.push((part, signed(info, common)));
     }
     devices.into_iter().filter(|(part, _)| part.enabled()).map(|(_, info)| info).collect()
 }
 
-/// A unit that is a meter alone is its device itself.
-pub(crate) fn meter_part<'u>(unit: &'u UnitConfig, known: &Known) -> &'u Part {
-    if known.inverter.is_some() { &unit.grid } else { &unit.main }
+/// A unit that is a battery alone is its device itself.
+pub(crate) fn battery_part<'u>(unit: &'u UnitConfig, known: &Known) -> &'u Part {
+    if known.inverter.is_some() { &unit.battery } else { &unit.main }
 }
 
-/// What a meter of this unit measures.
-pub(crate) fn usage(part: &Part) -> Usage {
-    part.keys.usage.unwrap_or(Usage::Grid)
+/// The device of the `n`th meter, from 0; a unit that is meters alone has the first one as its device
+/// itself.
+pub(crate) fn meter_part<'u>(unit: &'u UnitConfig, known: &Known, n: usize) -> Option<&'u Part> {
+    let itself = n == 0 && known.inverter.is_none() && !known.battery;
+    if itself { Some(&unit.main) } else { unit.meters.get(n) }
+}
+
+/// What the `n`th meter of a unit measures: the first one the grid, the others nobody knows.
+pub(crate) fn usage(part: &Part, n: usize) -> Option<Usage> {
+    part.keys.usage.or((n == 0).then_some(Usage::Grid))
 }
 
 fn inverter(unit: &UnitConfig, known: &Known) -> DeviceInfo {
     let mut info = unit.describe(&unit.main);
     // With a battery on the DC side, the AC rating says nothing about how much the sun may give.
     info.max_power = info.max_power.or(known.ratings.power.filter(|_| !known.battery));
-    info.phases = known.phases(Model::Inverter);
+    info.phases = known.phases;
     let base = known.controls.limit_base(known.ratings.limit_base);
     with_commands(info, Capability::EnergyMeter, known.controls.able(commands(unit, ITSELF, |_| base)))
 }
 
-fn battery(unit: &UnitConfig, limits: Limits, takes: Vec<CommandSpec>) -> DeviceInfo {
-    let keys = &unit.battery.keys;
-    let mut info = unit.describe(&unit.battery);
+fn battery(unit: &UnitConfig, part: &Part, limits: Limits, takes: Vec<CommandSpec>) -> DeviceInfo {
+    let keys = &part.keys;
+    let mut info = unit.describe(part);
     info.device_type = keys.device_type.unwrap_or(DeviceType::BatteryPack);
     info.role = keys.energy_role.unwrap_or(EnergyRole::Storage);
     info.max_power = info.max_power.or(limits.most(Way::Either));
@@ -85,12 +100,12 @@ fn battery(unit: &UnitConfig, limits: Limits, takes: Vec<CommandSpec>) -> Device
     with_commands(info, Capability::EnergyStorage, takes)
 }
 
-fn meter(unit: &UnitConfig, part: &Part) -> DeviceInfo {
+fn meter(unit: &UnitConfig, part: &Part, n: usize) -> DeviceInfo {
     let mut info = unit.describe(part);
-    let usage = usage(part);
+    let usage = usage(part, n);
     info.device_type = part.keys.device_type.unwrap_or(DeviceType::EnergyMeter);
-    info.role = part.keys.energy_role.unwrap_or(role_of(usage));
-    info.usage = Some(usage);
+    info.role = part.keys.energy_role.unwrap_or(usage.map_or(EnergyRole::Monitor, role_of));
+    info.usage = usage;
     with_commands(info, Capability::EnergyMeter, Vec::new())
 }
 

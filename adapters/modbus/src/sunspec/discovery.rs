@@ -1,8 +1,8 @@
 //! Where a unit's models lie: walks its map once. Never reads values.
 //!
 //! Tolerates what devices really do: a map at 40000, 0 or 50000; no end model; an end model
-//! without its length; a Common block of 65 registers; unknown models; the same model again in a
-//! second sub device, which begins with a Common block of its own.
+//! without its length; zeros after the last model; a Common block of 65 registers; unknown models; the
+//! same model again in a second sub device, which begins with a Common block of its own.
 
 use adapter_api::profile::Function;
 
@@ -10,6 +10,7 @@ use super::models::Model;
 use crate::{
     client::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError},
     codec,
+    plan::Extent,
     port::Port,
 };
 
@@ -20,10 +21,10 @@ const COMMON: u16 = 1;
 const END: u16 = 0xFFFF;
 /// Longer maps are no maps: a device that answers anything would keep the walk going for ever.
 const MAX_MODELS: usize = 100;
-/// Registers of a Common block up to the serial number's end.
-const COMMON_TEXTS: u16 = 64;
+/// Manufacturer, model, version and serial number in a Common block: offset and registers.
+const TEXTS: [(u16, u16); 4] = [(2, 16), (18, 16), (42, 8), (50, 16)];
 
-/// A model in the map.
+/// A model that we use, in the map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct At {
     pub model: Model,
@@ -32,6 +33,29 @@ pub(crate) struct At {
     pub start: u16,
     /// As the device says, without ID and length.
     pub length: u16,
+}
+
+impl At {
+    /// Its registers, with ID and length.
+    pub fn registers(self) -> u16 {
+        self.length.saturating_add(2).min(u16::MAX - self.start)
+    }
+}
+
+/// Any model in the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub id: u16,
+    pub start: u16,
+    pub length: u16,
+}
+
+impl Place {
+    /// What it is to us, if we use it.
+    pub fn at(self) -> Option<At> {
+        let Self { id, start, length } = self;
+        Model::of(id).map(|model| At { model, id, start, length })
+    }
 }
 
 /// Who a sub device says it is.
@@ -47,8 +71,15 @@ pub(crate) struct Common {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Group {
     pub common: Common,
-    /// Those of its models that we use, in the order of the map.
-    pub models: Vec<At>,
+    /// All its models in the order of the map, the Common block too.
+    pub places: Vec<Place>,
+}
+
+impl Group {
+    /// Those that we use.
+    pub fn models(&self) -> impl Iterator<Item = At> {
+        self.places.iter().filter_map(|place| place.at())
+    }
 }
 
 /// Why there is no map.
@@ -81,14 +112,12 @@ async fn walk(port: &mut Port<'_>, mut at: u32) -> Result<Vec<Group>, DiscoveryE
             None => break,
         };
         if id == COMMON {
-            groups.push(Group { common: common(port, start, length).await?, models: Vec::new() });
-        } else {
-            if groups.is_empty() {
-                groups.push(Group::default());
-            }
-            if let (Some(model), Some(group)) = (Model::of(id), groups.last_mut()) {
-                group.models.push(At { model, id, start, length });
-            }
+            groups.push(Group { common: common(port, start, length).await?, places: Vec::new() });
+        } else if groups.is_empty() {
+            groups.push(Group::default());
+        }
+        if let Some(group) = groups.last_mut() {
+            group.places.push(Place { id, start, length });
         }
         at += 2 + u32::from(length);
     }
@@ -108,14 +137,25 @@ async fn header(port: &mut Port<'_>, start: u16) -> Result<Option<(u16, u16)>, L
     Ok(None)
 }
 
+/// A sub device that does not let itself be asked who it is has no name.
 async fn common(port: &mut Port<'_>, start: u16, length: u16) -> Result<Common, LinkError> {
-    let count = length.min(COMMON_TEXTS);
-    if count == 0 {
-        return Ok(Common::default());
-    }
-    let words = read(port, start.saturating_add(2), count).await?.unwrap_or_default();
-    let text = |from: usize, count: usize| codec::text(words.get(from..from + count).unwrap_or_default());
-    Ok(Common { manufacturer: text(0, 16), model: text(16, 16), firmware: text(40, 8), serial: text(48, 16) })
+    let whole = |(offset, count): &(u16, u16)| offset + count <= length.saturating_add(2);
+    let there: Vec<Extent> = TEXTS
+        .iter()
+        .filter(|text| whole(text))
+        .map(|(offset, count)| Extent {
+            function: Function::Holding,
+            start: start.saturating_add(*offset),
+            count: *count,
+        })
+        .collect();
+    let mut texts = match port.fetch(&there).await {
+        Ok(texts) => texts.into_iter().map(|words| codec::text(&words)),
+        Err(LinkError::Exception(ILLEGAL_ADDRESS | ILLEGAL_VALUE)) => return Ok(Common::default()),
+        Err(error) => return Err(error),
+    };
+    let mut next = || texts.next().unwrap_or_default();
+    Ok(Common { manufacturer: next(), model: next(), firmware: next(), serial: next() })
 }
 
 /// Registers, or none where the device has none.

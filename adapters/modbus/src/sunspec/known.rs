@@ -1,30 +1,39 @@
 //! What is known of a unit after its discovery: its models, who it is, its ratings, and which of its
 //! counters count. Pure.
 
+use adapter_api::profile::Profile;
+
 use super::{
+    choice::Choice,
     control::Controls,
-    discovery::{At, Common, Group},
-    models::{Model, Role, basic, nameplate, phases_of, storage},
+    discovery::{At, Common},
+    inputs::{Role, inputs},
+    models::{Block, Field, Model, storage},
+    points::others,
     snapshot::Snapshot,
 };
 
 /// A discovered unit.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Known {
-    /// The inverter's models, and one meter.
+    /// The models of the inverter and its battery, each once.
     pub models: Vec<At>,
-    /// The inverter; a unit that is a meter alone has none.
+    /// The inverter; a unit that is a battery or a meter alone has none.
     pub inverter: Option<Common>,
-    /// The meter, if it has one.
-    pub meter: Option<Common>,
+    /// Who the battery says it is, where it is a sub device of its own or all that there is.
+    pub bank: Option<Common>,
+    /// Its meters, in the order of the map.
+    pub meters: Vec<(At, Common)>,
     pub ratings: Ratings,
-    /// What carries its commands.
-    pub controls: Controls,
     /// Is there a battery?
     pub battery: bool,
     /// Do the PV inputs count their energy? Fixed here, because changing to another counter between
     /// two polls would look like a leap.
     pub pv_counters: bool,
+    /// Phases of its AC side.
+    pub phases: u8,
+    /// What carries its commands.
+    pub controls: Controls,
 }
 
 /// What the unit is built for or set to.
@@ -32,7 +41,7 @@ pub(crate) struct Known {
 pub(crate) struct Ratings {
     /// Output, W.
     pub power: Option<f64>,
-    /// The power that a limit in percent refers to (121.WMax), W.
+    /// The power that a limit in percent refers to (121.WMax, 702.WMax), W.
     pub limit_base: Option<f64>,
     /// Battery, kWh.
     pub capacity: Option<f64>,
@@ -40,72 +49,107 @@ pub(crate) struct Ratings {
     pub battery: Option<f64>,
 }
 
-/// The models that are used: those of the first sub device with an inverter, and the first meter.
-/// More meters in one unit (SolarEdge takes three) are left alone.
-pub(crate) fn choose(groups: &[Group]) -> (Vec<At>, Option<Common>, Option<Common>) {
-    let has = |group: &&Group, model| group.models.iter().any(|at| at.model == model);
-    let inverter = groups.iter().find(|group| has(group, Model::Inverter));
-    let meter = groups.iter().find(|group| has(group, Model::Meter));
-    let mut models: Vec<At> = Vec::new();
-    let own = inverter.into_iter().flat_map(|group| &group.models).filter(|at| at.model != Model::Meter);
-    let metered = meter.into_iter().flat_map(|group| &group.models).filter(|at| at.model == Model::Meter);
-    for at in own.chain(metered) {
-        if models.iter().all(|taken| taken.model != at.model) {
-            models.push(*at);
-        }
-    }
-    let common = |group: Option<&Group>| group.map(|group| group.common.clone());
-    (models, common(inverter), common(meter))
-}
-
 impl Known {
     /// Puts together what the first full read of the chosen models shows.
-    pub fn new(
-        (models, inverter, meter): (Vec<At>, Option<Common>, Option<Common>),
-        first: &Snapshot,
-    ) -> Self {
+    pub fn new(choice: Choice, first: &Snapshot, profile: &Profile) -> Self {
         let ratings = ratings(first);
-        let modules = first.block(Model::Mppt).map(|block| block.modules()).unwrap_or_default();
-        let level = first.block(Model::Storage).and_then(|block| block.number(storage::LEVEL));
-        let named = modules.iter().any(|module| module.role != Role::Pv);
+        let inputs = inputs(profile, first);
         let counts = |energy: Option<f64>| energy.is_some_and(|energy| energy > 0.0);
+        let of_battery = |role| matches!(role, Role::Charge | Role::Discharge | Role::Battery);
+        let battery = inputs.iter().any(|input| of_battery(input.role))
+            || level(first).is_some()
+            || ratings.battery.is_some();
+        let Choice { models, inverter, bank, meters } = choice;
         Self {
-            battery: inverter.is_some() && (named || level.is_some() || ratings.battery.is_some()),
-            pv_counters: modules.iter().any(|module| module.role == Role::Pv && counts(module.energy)),
+            // A bank that is all there is stays one while it does not say how full it is.
+            battery: battery || bank.is_some() && inverter.is_none(),
+            pv_counters: inputs.iter().any(|input| input.role == Role::Pv && counts(input.given)),
+            phases: phases(first),
+            controls: Controls::of(|model| first.block(model)),
             models,
             inverter,
-            meter,
+            bank,
+            meters,
             ratings,
-            controls: Controls::of(|model| first.block(model)),
         }
     }
 
-    /// Where a model lies.
+    /// Where a model of the inverter or its battery lies.
     pub fn at(&self, model: Model) -> Option<At> {
         self.models.iter().copied().find(|at| at.model == model)
     }
 
     /// The models that every poll reads.
     pub fn polled(&self) -> Vec<At> {
-        self.models.iter().copied().filter(|at| at.model.polled()).collect()
+        let meters = self.meters.iter().map(|(at, _)| *at);
+        self.models.iter().copied().filter(|at| at.model.polled()).chain(meters).collect()
     }
+}
 
-    /// Phases of a model 10x or 20x.
-    pub fn phases(&self, model: Model) -> u8 {
-        self.at(model).map_or(1, |at| phases_of(at.id))
+/// Phases of the AC side; 701 says it by a register, the others by their number.
+fn phases(first: &Snapshot) -> u8 {
+    /// `ACType`.
+    const WIRING_AT: u16 = 2;
+    match first.of(Model::Inverter) {
+        Some((at, block)) if at.id == 701 => match block.word(WIRING_AT) {
+            Some(wiring @ 0..=1) => wiring as u8 + 1,
+            _ => 3,
+        },
+        Some((at, _)) => phases_of(at.id),
+        None => 1,
     }
+}
+
+/// Phases of a model 10x, 11x, 20x or 21x.
+pub(crate) fn phases_of(id: u16) -> u8 {
+    match id % 10 {
+        1 => 1,
+        2 => 2,
+        _ => 3,
+    }
+}
+
+/// State of charge, %.
+pub(crate) fn level(snapshot: &Snapshot) -> Option<f64> {
+    let points = others();
+    let number = |model, field| snapshot.block(model).and_then(|block| block.number(field));
+    number(Model::Storage, points.level)
+        .or_else(|| number(Model::DerStorage, points.der_level))
+        .or_else(|| number(Model::Bank, points.bank_level))
 }
 
 /// The ratings that a snapshot shows.
 pub(crate) fn ratings(snapshot: &Snapshot) -> Ratings {
+    let points = others();
     let above_zero = |value: Option<f64>| value.filter(|value| *value > 0.0);
-    let number = |model, field| above_zero(snapshot.block(model).and_then(|block| block.number(field)));
-    let limit_base = number(Model::Basic, basic::MAX_POWER);
+    let number = |model, field: Field| {
+        let block: Option<Block<'_>> = snapshot.block(model);
+        above_zero(block.and_then(|block| block.number(field)))
+    };
+    let greater = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a.max(b)).or(a).or(b);
+    let der = |fields: [Field; 2]| {
+        let [set, rated] = fields.map(|field| number(Model::Capacity, field));
+        set.or(rated)
+    };
+    let limit_base =
+        number(Model::Basic, points.max_power).or(der([points.der_max_power, points.der_rated_power]));
+    let kwh = [
+        number(Model::Nameplate, points.rated_energy),
+        number(Model::DerStorage, points.der_energy),
+        number(Model::Bank, points.bank_energy),
+    ];
+    // What it could do with a battery is no rating of one that it does not have.
+    let [charge, discharge] = points.bank_rates.map(|rate| number(Model::Bank, rate));
+    let bank = greater(charge, discharge);
+    let storage = snapshot.block(Model::Storage);
+    let der_storage = snapshot.block(Model::DerStorage);
     Ratings {
-        power: limit_base.or(number(Model::Nameplate, nameplate::POWER)),
+        power: limit_base.or(number(Model::Nameplate, points.rated_power)),
         limit_base,
-        capacity: number(Model::Nameplate, nameplate::CAPACITY).map(|wh| wh / 1000.0),
+        capacity: kwh.into_iter().flatten().next().map(|wh| wh / 1000.0),
         battery: number(Model::Storage, storage::MAX_CHARGE)
-            .or(snapshot.block(Model::Storage).and(number(Model::Nameplate, nameplate::DISCHARGE))),
+            .or(storage.and(number(Model::Nameplate, points.rated_discharge)))
+            .or(der_storage.and(greater(der(points.der_charge), der(points.der_discharge))))
+            .or(bank),
     }
 }

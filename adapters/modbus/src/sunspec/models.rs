@@ -1,14 +1,16 @@
-//! The models as data: where each point lies, counted from the model's ID register, and which scale
-//! factor belongs to it. From the SunSpec Alliance's model definitions. Pure.
-//!
-//! A new integer model is a row in [`Model::of`] and a module of fields.
+//! What the models are to us, and how a value is read out of one's registers. Pure; where the points
+//! lie is in `table`.
 
+use super::{
+    table::{Point, Scale, Table},
+    types::Type,
+};
 use crate::codec;
 
 /// What a model is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Model {
-    /// 101 (one phase), 102 (split), 103 (three): the AC side.
+    /// 101 to 103, 111 to 113 (floats), 701: the AC side, with one, split or three phases.
     Inverter,
     /// 120: what it is built for.
     Nameplate,
@@ -20,27 +22,39 @@ pub(crate) enum Model {
     Storage,
     /// 160: the DC inputs.
     Mppt,
-    /// 201 to 204.
+    /// 201 to 204, 211 to 214 (floats).
     Meter,
     /// 702: what a device of the 700 series is built for and set to.
     Capacity,
+    /// 703: may it feed in?
+    EnterService,
     /// 704: the controls of the 700 series.
     DerControl,
+    /// 713: storage of the 700 series.
+    DerStorage,
+    /// 714: the DC ports of the 700 series.
+    Ports,
+    /// 802: a battery bank.
+    Bank,
 }
 
 impl Model {
     /// The model with this id, if we use it.
     pub fn of(id: u16) -> Option<Self> {
         match id {
-            101..=103 => Some(Self::Inverter),
+            101..=103 | 111..=113 | 701 => Some(Self::Inverter),
             120 => Some(Self::Nameplate),
             121 => Some(Self::Basic),
             123 => Some(Self::Immediate),
             124 => Some(Self::Storage),
             160 => Some(Self::Mppt),
-            201..=204 => Some(Self::Meter),
+            201..=204 | 211..=214 => Some(Self::Meter),
             702 => Some(Self::Capacity),
+            703 => Some(Self::EnterService),
             704 => Some(Self::DerControl),
+            713 => Some(Self::DerStorage),
+            714 => Some(Self::Ports),
+            802 => Some(Self::Bank),
             _ => None,
         }
     }
@@ -49,83 +63,70 @@ impl Model {
     pub fn polled(self) -> bool {
         !matches!(self, Self::Nameplate | Self::Basic | Self::Capacity)
     }
-}
 
-/// Phases of a model 10x or 20x.
-pub(crate) fn phases_of(id: u16) -> u8 {
-    match id {
-        101 | 201 => 1,
-        102 | 202 => 2,
-        _ => 3,
+    /// Does it speak of a battery?
+    pub fn is_storage(self) -> bool {
+        matches!(self, Self::Storage | Self::DerStorage | Self::Ports | Self::Bank)
     }
 }
 
 /// One number of a model.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Field {
     at: u16,
-    kind: Kind,
-    /// Place of its scale factor.
-    scale: u16,
+    kind: Type,
+    scale: Scale,
 }
 
+impl Field {
+    /// A point of the table. Names are constants, so that a wrong one is found by the first test.
+    pub fn of(id: u16, name: &str) -> Self {
+        let point = Table::of(id).and_then(|table| table.point(name));
+        Self::from(point.unwrap_or_else(|| panic!("model {id} has no point {name}: see models.txt")))
+    }
+
+    /// The first register after the point and its scale factor.
+    pub fn end(self) -> u16 {
+        let own = self.at + self.kind.registers();
+        match self.scale {
+            Scale::At(at) => own.max(at + 1),
+            Scale::One | Scale::Fixed(_) => own,
+        }
+    }
+}
+
+impl From<&Point> for Field {
+    fn from(point: &Point) -> Self {
+        Self { at: point.at, kind: point.kind, scale: point.scale }
+    }
+}
+
+/// One enum of a model, with its words.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
-    Unsigned,
-    Signed,
-    Counter,
+pub(crate) struct Named {
+    pub at: u16,
+    words: &'static [(u16, &'static str)],
+}
+
+impl Named {
+    /// A point of the table; see [`Field::of`].
+    pub fn of(id: u16, name: &str) -> Self {
+        let point = Table::of(id).and_then(|table| table.point(name));
+        Self::from(point.unwrap_or_else(|| panic!("model {id} has no point {name}: see models.txt")))
+    }
+}
+
+impl From<&'static Point> for Named {
+    fn from(point: &'static Point) -> Self {
+        Self { at: point.at, words: &point.words }
+    }
 }
 
 const fn unsigned(at: u16, scale: u16) -> Field {
-    Field { at, kind: Kind::Unsigned, scale }
+    Field { at, kind: Type::Uint16, scale: Scale::At(scale) }
 }
 
-const fn signed(at: u16, scale: u16) -> Field {
-    Field { at, kind: Kind::Signed, scale }
-}
-
-const fn counter(at: u16, scale: u16) -> Field {
-    Field { at, kind: Kind::Counter, scale }
-}
-
-/// Models 101 to 103.
-pub(crate) mod inverter {
-    use super::{Field, counter, signed, unsigned};
-
-    pub const CURRENT: Field = unsigned(2, 6);
-    pub const CURRENTS: [Field; 3] = [unsigned(3, 6), unsigned(4, 6), unsigned(5, 6)];
-    pub const VOLTAGES: [Field; 3] = [unsigned(10, 13), unsigned(11, 13), unsigned(12, 13)];
-    pub const POWER: Field = signed(14, 15);
-    pub const FREQUENCY: Field = unsigned(16, 17);
-    pub const APPARENT: Field = signed(18, 19);
-    pub const REACTIVE: Field = signed(20, 21);
-    pub const POWER_FACTOR: Field = signed(22, 23);
-    pub const ENERGY: Field = counter(24, 26);
-    pub const DC_POWER: Field = signed(31, 32);
-    pub const CABINET: Field = signed(33, 37);
-    pub const STATE: u16 = 38;
-    /// Words of `STATE`, from 1.
-    pub const STATES: [&str; 8] =
-        ["off", "sleeping", "starting", "mppt", "throttled", "shutting_down", "fault", "standby"];
-}
-
-/// Model 120.
-pub(crate) mod nameplate {
-    use super::{Field, unsigned};
-
-    pub const POWER: Field = unsigned(3, 4);
-    pub const CAPACITY: Field = unsigned(19, 20);
-    pub const DISCHARGE: Field = unsigned(25, 26);
-}
-
-/// Model 121.
-pub(crate) mod basic {
-    use super::{Field, unsigned};
-
-    pub const MAX_POWER: Field = unsigned(2, 22);
-}
-
-/// Model 123. The five registers of the power limit lie side by side.
+/// Model 123: what its controls need. The five registers of the power limit lie side by side.
 pub(crate) mod immediate {
     use super::{Field, unsigned};
 
@@ -135,62 +136,26 @@ pub(crate) mod immediate {
     pub const LIMIT: Field = unsigned(LIMIT_AT, LIMIT_SCALE_AT);
 }
 
-/// Model 124.
+/// Model 124: what its controls need.
 pub(crate) mod storage {
     use super::{Field, unsigned};
 
     pub const MAX_CHARGE: Field = unsigned(2, 18);
     pub const MODE_AT: u16 = 5;
-    pub const RESERVE: Field = unsigned(7, 21);
     /// Settings by name, place and place of their scale factor; all uint16.
     pub const SETTINGS: [(&str, u16, u16); 4] =
         [("WChaMax", 2, 18), ("WChaGra", 3, 19), ("WDisChaGra", 4, 19), ("MinRsvPct", 7, 21)];
-    pub const LEVEL: Field = unsigned(8, 22);
-    pub const STATE_AT: u16 = 11;
-    /// Words of `STATE_AT`, from 1.
-    pub const STATES: [&str; 7] = ["off", "empty", "discharging", "charging", "full", "holding", "testing"];
     pub const OUT_RATE_AT: u16 = 12;
     pub const IN_RATE_AT: u16 = 13;
     pub const RATE_SCALE_AT: u16 = 25;
     pub const GRID_AT: u16 = 17;
 }
 
-/// Model 160: a header and then one module after the other.
-pub(crate) mod mppt {
-    pub const HEADER: u16 = 10;
-    pub const MODULE: u16 = 20;
-    pub const POWER_SCALE_AT: u16 = 4;
-    pub const ENERGY_SCALE_AT: u16 = 5;
-    /// Within a module.
-    pub const NAME: std::ops::Range<usize> = 1..9;
-    pub const POWER: usize = 11;
-    pub const ENERGY: usize = 12;
-    pub const STATE: usize = 17;
-}
-
-/// Models 201 to 204.
-pub(crate) mod meter {
-    use super::{Field, counter, signed};
-
-    pub const CURRENT: Field = signed(2, 6);
-    pub const CURRENTS: [Field; 3] = [signed(3, 6), signed(4, 6), signed(5, 6)];
-    pub const VOLTAGE: Field = signed(7, 15);
-    pub const VOLTAGES: [Field; 3] = [signed(8, 15), signed(9, 15), signed(10, 15)];
-    pub const FREQUENCY: Field = signed(16, 17);
-    pub const POWER: Field = signed(18, 22);
-    pub const POWERS: [Field; 3] = [signed(19, 22), signed(20, 22), signed(21, 22)];
-    pub const APPARENT: Field = signed(23, 27);
-    pub const REACTIVE: Field = signed(28, 32);
-    pub const POWER_FACTOR: Field = signed(33, 37);
-    pub const EXPORTED: Field = counter(38, 54);
-    pub const IMPORTED: Field = counter(46, 54);
-}
-
 /// A model's registers as they were read, from its ID register on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block<'a>(pub &'a [u16]);
 
-impl Block<'_> {
+impl<'a> Block<'a> {
     /// One register; none beyond the model's length.
     pub fn raw(self, at: u16) -> Option<u16> {
         self.0.get(usize::from(at)).copied()
@@ -201,9 +166,10 @@ impl Block<'_> {
         self.raw(at).and_then(codec::unsigned)
     }
 
-    /// The word for an enum that counts from 1.
-    pub fn name<'w>(self, at: u16, words: &[&'w str]) -> Option<&'w str> {
-        words.get(usize::from(self.word(at)?.checked_sub(1)?)).copied()
+    /// The word for an enum.
+    pub fn name(self, named: Named) -> Option<&'static str> {
+        let value = self.word(named.at)?;
+        named.words.iter().find(|(known, _)| *known == value).map(|(_, word)| *word)
     }
 
     /// A scale factor.
@@ -211,14 +177,20 @@ impl Block<'_> {
         self.raw(at).and_then(codec::shift)
     }
 
-    /// A number with its scale applied.
+    /// A number with its scale applied; a missing scale factor makes it missing.
     pub fn number(self, field: Field) -> Option<f64> {
-        let raw = match field.kind {
-            Kind::Unsigned => f64::from(codec::unsigned(self.raw(field.at)?)?),
-            Kind::Signed => f64::from(codec::signed(self.raw(field.at)?)?),
-            Kind::Counter => f64::from(codec::counter(self.raw(field.at)?, self.raw(field.at + 1)?)),
-        };
-        Some(codec::scaled(raw, self.shift(field.scale)?))
+        self.repeated(field, 0)
+    }
+
+    /// The same of a point that repeats, `offset` registers after its first one. Its scale factor
+    /// does not repeat.
+    pub fn repeated(self, field: Field, offset: usize) -> Option<f64> {
+        let raw = field.kind.number(self.after(usize::from(field.at) + offset))?;
+        match field.scale {
+            Scale::One => Some(raw),
+            Scale::At(at) => Some(codec::scaled(raw, self.shift(at)?)),
+            Scale::Fixed(shift) => Some(codec::scaled(raw, shift)),
+        }
     }
 
     /// Several numbers.
@@ -226,54 +198,49 @@ impl Block<'_> {
         fields.map(|field| self.number(field))
     }
 
-    /// The DC inputs of a model 160.
-    pub fn modules(self) -> Vec<Module> {
-        let (power, energy) = (self.shift(mppt::POWER_SCALE_AT), self.shift(mppt::ENERGY_SCALE_AT));
-        let modules = self.0.get(usize::from(mppt::HEADER)..).unwrap_or_default();
-        modules
-            .chunks_exact(usize::from(mppt::MODULE))
-            .map(|words| Module::of(words, power, energy))
-            .collect()
+    /// All registers from `at` on.
+    pub fn after(self, at: usize) -> &'a [u16] {
+        self.0.get(at..).unwrap_or_default()
     }
 }
 
-/// One DC input.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Module {
-    pub role: Role,
-    /// W, never negative.
-    pub power: Option<f64>,
-    /// Wh; 0 when it counts nothing, or has counted nothing yet.
-    pub energy: Option<f64>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What a DC input is, by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Pv,
-    Charge,
-    Discharge,
-}
-
-impl Module {
-    fn of(words: &[u16], power: Option<i16>, energy: Option<i16>) -> Self {
-        let name = codec::text(&words[mppt::NAME]);
-        let role = if name.starts_with("StDisCha") {
-            Role::Discharge
-        } else if name.starts_with("StCha") {
-            Role::Charge
-        } else {
-            Role::Pv
-        };
-        // Off, sleeping and standby inputs often report no power at all: it is none.
-        let asleep = matches!(words[mppt::STATE], 1 | 2 | 8);
-        let raw = codec::unsigned(words[mppt::POWER]).map(f64::from);
-        let watts = raw.zip(power).map(|(raw, shift)| codec::scaled(raw, shift));
-        let counted = codec::counter(words[mppt::ENERGY], words[mppt::ENERGY + 1]);
-        Self {
-            role,
-            power: watts.or(asleep.then_some(0.0)),
-            energy: energy.map(|shift| codec::scaled(f64::from(counted), shift)),
+    #[test]
+    fn the_places_that_the_controls_know_are_those_of_the_table() {
+        let at = |id: u16, name: &str| Field::of(id, name).at;
+        assert_eq!(immediate::LIMIT, Field::of(123, "WMaxLimPct"));
+        assert_eq!(immediate::LIMIT_ENABLED_AT, at(123, "WMaxLim_Ena"));
+        assert_eq!(immediate::LIMIT_SCALE_AT, at(123, "WMaxLimPct_SF"));
+        assert_eq!(storage::MAX_CHARGE, Field::of(124, "WChaMax"));
+        assert_eq!(storage::MODE_AT, at(124, "StorCtl_Mod"));
+        assert_eq!((storage::OUT_RATE_AT, storage::IN_RATE_AT), (at(124, "OutWRte"), at(124, "InWRte")));
+        assert_eq!(storage::RATE_SCALE_AT, at(124, "InOutWRte_SF"));
+        assert_eq!(storage::GRID_AT, at(124, "ChaGriSet"));
+        for (name, place, scale) in storage::SETTINGS {
+            assert_eq!(unsigned(place, scale), Field::of(124, name), "{name}");
         }
+    }
+
+    #[test]
+    fn every_model_that_we_use_has_a_table() {
+        for id in (0..=u16::MAX).filter(|id| Model::of(*id).is_some()) {
+            assert!(Table::of(id).is_some(), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_value_without_its_scale_factor_is_no_value() {
+        let power = Field::of(103, "W");
+        let mut words = vec![0; 40];
+        (words[14], words[15]) = (2301, (-1_i16) as u16);
+        assert_eq!(Block(&words).number(power), Some(230.1));
+        for missing in [0x8000, 11, 0xFFF5] {
+            words[15] = missing;
+            assert_eq!(Block(&words).number(power), None, "{missing:#x}");
+        }
+        assert_eq!(Block(&words[..15]).number(power), None, "not even read");
     }
 }

@@ -75,6 +75,10 @@ struct State {
     late: Option<(Arc<tokio::sync::Mutex<tokio::net::tcp::OwnedWriteHalf>>, Vec<u8>)>,
     /// Registers that take a write and keep their old value.
     stubborn: Vec<u16>,
+    /// No read may span the border before these registers.
+    borders: Vec<u16>,
+    /// Once a read of the first register was answered, the second holds this word.
+    changes: Vec<(u16, u16, u16)>,
     /// Longer reads answer exception 3.
     most: Option<u16>,
     /// Takes writes by function 6 alone.
@@ -161,6 +165,22 @@ impl Peer {
         self.state.lock().unwrap().stubborn.clear();
     }
 
+    /// A read of this register and of the one before it is refused.
+    pub fn border(&self, before: u16) {
+        self.state.lock().unwrap().borders.push(before);
+    }
+
+    /// Once, after a read of `read` was answered, a unit's register holds another word.
+    pub fn change_after(&self, read: u16, address: u16, word: u16) {
+        self.state.lock().unwrap().changes.push((read, address, word));
+    }
+
+    /// Takes registers away.
+    pub fn remove(&self, unit: u8, start: u16, count: u16) {
+        let mut state = self.state.lock().unwrap();
+        state.words.retain(|(of, _, at), _| *of != unit || !(start..start + count).contains(at));
+    }
+
     /// Writes are taken by function 6 alone; function 16 answers exception 1.
     pub fn takes_single_writes(&self) {
         self.state.lock().unwrap().single_writes = true;
@@ -235,7 +255,11 @@ impl State {
             Move::Garbage => vec![function],
             _ if function == 16 && self.single_writes => vec![function | 0x80, 1],
             _ if matches!(function, 6 | 16) => self.confirm(unit, function, start, &words, how),
-            _ => self.values(unit, function, start, count, how),
+            _ => {
+                let answer = self.values(unit, function, start, count, how);
+                self.change(unit, start, count);
+                answer
+            }
         };
         let mut frame = header.to_vec();
         match how {
@@ -249,12 +273,25 @@ impl State {
         if how == Move::Twice { [frame.clone(), frame].concat() } else { frame }
     }
 
+    fn change(&mut self, unit: u8, start: u16, count: u16) {
+        let covers =
+            |read: u16| (u32::from(start)..u32::from(start) + u32::from(count)).contains(&u32::from(read));
+        let (now, later) =
+            std::mem::take(&mut self.changes).into_iter().partition(|(read, ..)| covers(*read));
+        self.changes = later;
+        let now: Vec<(u16, u16, u16)> = now;
+        self.words.extend(now.into_iter().map(|(_, address, word)| ((unit, 3, address), word)));
+    }
+
     fn values(&self, unit: u8, function: u8, start: u16, count: u16, how: Move) -> Vec<u8> {
         let count = match how {
             Move::Short => count - 1,
             Move::Long => count + 1,
             _ => count,
         };
+        if self.borders.iter().any(|border| start < *border && *border - start < count) {
+            return vec![function | 0x80, 2];
+        }
         let wanted = (0..count).map(|offset| {
             let word = self.words.get(&(unit, function, start.wrapping_add(offset))).copied();
             // A register too many is made up.

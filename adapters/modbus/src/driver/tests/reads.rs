@@ -241,9 +241,9 @@ async fn a_device_without_sunspec_or_without_known_models_says_what_to_do() {
     let mut none = driver(&peer, ROOF, &Notes::default());
     let fault = none.probe(&unit()).await.unwrap_err().to_string();
     assert!(fault.contains("not as a SunSpec device") && fault.contains("Check the unit id"), "{fault}");
-    peer.holding(1, 40_000, &map(&[common("A", "B", "C", 66), model(113, 60, &[])], &[0xFFFF, 0]));
+    peer.holding(1, 40_000, &map(&[common("A", "B", "C", 66), model(122, 44, &[])], &[0xFFFF, 0]));
     let fault = none.probe(&unit()).await.unwrap_err().to_string();
-    assert!(fault.contains("int + SF"), "{fault}");
+    assert!(fault.contains("no SunSpec model of an inverter"), "{fault}");
 }
 
 #[tokio::test]

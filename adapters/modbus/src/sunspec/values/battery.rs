@@ -1,0 +1,57 @@
+//! A battery's points: of the DC inputs that it hangs on, of its own models, or of both.
+
+use super::{kilo, sum};
+use crate::{
+    reading::{CONSUMED, PRODUCED, Points},
+    sunspec::{
+        control::{battery_mode, set_point_mode},
+        inputs::{Input, Role},
+        known::level,
+        models::Model,
+        points::others,
+        snapshot::Snapshot,
+    },
+};
+
+/// Its points; + discharges.
+pub(super) fn points(snapshot: &Snapshot, inputs: &[Input]) -> Points {
+    let (of, storage, bank) = (others(), snapshot.block(Model::Storage), snapshot.block(Model::Bank));
+    let health = snapshot.block(Model::DerStorage).and_then(|block| block.number(of.der_health));
+    let mut points = Points::default();
+    points
+        .number("activePower", power(inputs).or_else(|| bank.and_then(|block| block.number(of.bank_power))));
+    points.number(CONSUMED, counted(inputs, |input| input.taken));
+    points.number(PRODUCED, counted(inputs, |input| input.given));
+    points.number("batteryLevel", level(snapshot));
+    points.number("batteryHealth", health.or_else(|| bank.and_then(|block| block.number(of.bank_health))));
+    if let Some(block) = storage {
+        points.number("batteryReserve", block.number(of.reserve));
+        points.word("batteryState", block.name(of.charge_state));
+        points.word("batteryMode", battery_mode(block));
+    } else if let Some(block) = snapshot.block(Model::DerControl) {
+        points.word("batteryMode", set_point_mode(block));
+    }
+    if let Some(block) = bank {
+        if storage.is_none() {
+            points.word("batteryState", block.name(of.bank_state));
+        }
+        points.number("voltage", block.number(of.bank_voltage));
+        points.number("current", block.number(of.bank_current));
+    }
+    points
+}
+
+fn power(inputs: &[Input]) -> Option<f64> {
+    let of = |role| sum(inputs.iter().filter(move |input| input.role == role).map(|input| input.power));
+    let out = sum([of(Role::Discharge), of(Role::Battery)].into_iter());
+    match (of(Role::Charge), out) {
+        (None, None) => None,
+        (charge, out) => Some(out.unwrap_or(0.0) - charge.unwrap_or(0.0)),
+    }
+}
+
+/// kWh; 0 is what an input without a counter says.
+fn counted(inputs: &[Input], energy: impl Fn(&Input) -> Option<f64>) -> Option<f64> {
+    let own = |input: &&Input| matches!(input.role, Role::Charge | Role::Discharge | Role::Battery);
+    sum(inputs.iter().filter(own).map(energy)).filter(|wh| *wh > 0.0).map(kilo)
+}
