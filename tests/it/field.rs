@@ -13,7 +13,8 @@ use std::{
 
 use serde_json::Value;
 use simulator::{
-    Device, Exception, Fault, Home, HomeSettings, RegisterMap, Scope, Server, Table, Units, UnknownUnit,
+    Device, Exception, Fault, Home, HomeSettings, Line, LineSettings, RegisterMap, Scope, Server, Table,
+    Units, UnknownUnit,
 };
 use tempfile::TempDir;
 
@@ -246,5 +247,34 @@ async fn a_running_gateway_that_holds_the_only_connection_is_named() {
         let said = stdout + &stderr;
         assert!(said.contains("The gateway is running") && said.contains("modbus.panel"), "{said}");
         assert!(said.contains("systemctl stop maestro"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_serial_line_is_scanned_and_probed_unless_the_gateway_holds_it() {
+    let home = house::still_home(12.0).await;
+    let image = home.meter().peek(1, Table::Input, 0, 80).unwrap();
+    let units = Units::one(7, RegisterMap::new().input(0, &image));
+    let line = Line::start(LineSettings { baud: 115_200, units, ..LineSettings::default() }).unwrap();
+    let address = format!("rtu://{}?baud=115200&parity=none", line.path());
+    let empty = Place::new("");
+    let output = empty.maestro(&["scan", &address, "--units", "6-8", "--timeout", "200ms"]).await;
+    let (stdout, stderr) = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    let tables = tables(&stdout).to_owned();
+    assert!(tables.contains("baud=115200&parity=none&stop=1\"") && tables.contains("unit = 7"), "{tables}");
+    let place = Place::new(&tables);
+    let (told, good) = place.json(&["probe", "sdm630"]).await;
+    assert!(good && told["points"][0]["point"] == "voltageL1", "{told}");
+    assert_eq!(told["points"][0]["raw"][0], format!("0x{:04X}", image[0]));
+    // The same with the gateway on it.
+    let gateway = Gateway::start(house::GATEWAY, &tables).await;
+    gateway.points("sdm630").await;
+    for arguments in [vec!["scan", address.as_str()], vec!["probe", "sdm630"]] {
+        let output = place.maestro(&arguments).await;
+        let (stdout, stderr) = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
+        assert!(stderr.contains("is held by the gateway"), "{stderr}");
+        assert!(stderr.contains("systemctl stop maestro"), "{stderr}");
     }
 }

@@ -10,6 +10,8 @@ use crate::config::{Address, Host};
 
 /// Where the system names serial ports by what is plugged in.
 const BY_ID: &str = "/dev/serial/by-id";
+/// The gateway's name among the processes.
+const GATEWAY: &str = "maestro";
 
 /// Can the line be opened at all? In words when it cannot.
 pub(super) async fn check(address: &Address) -> Result<(), Problem> {
@@ -63,7 +65,7 @@ fn refused(path: &str, kind: ErrorKind, why: &str) -> Problem {
 
 fn held(path: &str, holder: Option<(u32, String)>) -> Problem {
     let (by, remedy) = match holder {
-        Some((_, name)) if name == "maestro" => (
+        Some((_, name)) if name == GATEWAY => (
             "the gateway".to_owned(),
             "Stop it (`systemctl stop maestro`), do this again, and start it (`systemctl start maestro`)",
         ),
@@ -84,7 +86,8 @@ fn plugged(folder: &Path) -> String {
     if names.is_empty() { "no serial port at all".to_owned() } else { names.join(", ") }
 }
 
-/// Another process that has the file open, as far as this user may see: its id and name.
+/// Another process that has the file open, as far as this user may see: its id and name. The gateway
+/// is named first, for it is the likely one.
 fn holder(path: &Path) -> Option<(u32, String)> {
     let real = fs::canonicalize(path).ok()?;
     let processes = fs::read_dir("/proc").ok()?.flatten();
@@ -94,9 +97,9 @@ fn holder(path: &Path) -> Option<(u32, String)> {
         let open = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
         open.into_iter().any(|entry| fs::read_link(entry.path()).is_ok_and(|file| file == real))
     };
-    let id = ids.filter(|id| *id != own).find(holds)?;
-    let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-    Some((id, name.trim().to_owned()))
+    let name = |id: u32| fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default().trim().to_owned();
+    let holders: Vec<_> = ids.filter(|id| *id != own).filter(holds).map(|id| (id, name(id))).collect();
+    holders.iter().find(|(_, name)| name == GATEWAY).or(holders.first()).cloned()
 }
 
 #[cfg(test)]

@@ -86,7 +86,9 @@ impl Sweep<'_> {
     async fn run(mut self) -> Result<(), Problem> {
         let scan = self.scan;
         for line in &scan.lines {
-            self.units(line, &scan.first, true).await?;
+            if !self.line(line, &scan.first, true).await? {
+                return Ok(());
+            }
         }
         let alive = |report: &Report, line: &Address| report.alive_at(&line.to_string());
         let deep: Vec<_> = scan.lines.iter().filter(|line| alive(self.report, line)).collect();
@@ -94,10 +96,12 @@ impl Sweep<'_> {
         let deep = if anywhere { scan.lines.iter().collect() } else { deep };
         self.total += deep.len() * scan.rest.len();
         for line in deep {
-            if line.serial().is_none() && self.all_the_same(line) {
+            if matches!(line, Address::Tcp(_)) && self.all_the_same(line) {
                 continue;
             }
-            self.units(line, &scan.rest, false).await?;
+            if !self.line(line, &scan.rest, false).await? {
+                return Ok(());
+            }
             if anywhere && scan.lines.len() > 1 && alive(self.report, line) {
                 self.report.remark(
                     "Other speeds were not tried with all unit ids: the devices of a line share one. Name the speed to try it"
@@ -134,17 +138,39 @@ impl Sweep<'_> {
         }
     }
 
-    /// Asks units of one line. An error when the line cannot be used and nothing was found yet.
-    async fn units(&mut self, line: &Address, units: &[u8], likely: bool) -> Result<(), Problem> {
+    /// Asks units of one line; tells whether others can be asked after it. A speed that a port cannot
+    /// be set to is no reason to give up the others.
+    ///
+    /// # Errors
+    /// When nothing can be asked any more, and nothing was found that could be told.
+    async fn line(&mut self, line: &Address, units: &[u8], likely: bool) -> Result<bool, Problem> {
+        let done = self.done + units.len();
+        let Err((unit, problem)) = self.units(line, units, likely).await else { return Ok(true) };
+        self.link = None;
+        self.done = done;
+        let first = &self.scan.lines[0];
+        let gone = line == first || place::check(first).await.is_err();
+        if gone && self.report.found.is_empty() {
+            return Err(problem);
+        }
+        self.report.remark(match gone {
+            true => format!("The line was lost before unit {unit}: {problem}"),
+            false => format!("{line} cannot be asked: {problem}"),
+        });
+        Ok(!gone)
+    }
+
+    /// Asks units of one line. An error names the unit before which the line was lost.
+    async fn units(&mut self, line: &Address, units: &[u8], likely: bool) -> Result<(), (u8, Problem)> {
         let address = line.to_string();
         if self.link.as_ref().is_none_or(|link| link.address() != line) {
             // The old one goes first: a serial port has one user.
             self.link = None;
         }
-        for (place, id) in units.iter().enumerate() {
+        for id in units {
             let found = match self.sign(line, *id, likely).await {
                 Sign::Alive => match self.look(line, *id).await {
-                    Some(found) => self.report.take(found, line.serial().is_none()),
+                    Some(found) => self.report.take(found, matches!(line, Address::Tcp(_))),
                     None => false,
                 },
                 Sign::Nothing => false,
@@ -154,12 +180,7 @@ impl Sweep<'_> {
                     ));
                     false
                 }
-                Sign::Lost(problem) if self.report.found.is_empty() => return Err(problem),
-                Sign::Lost(problem) => {
-                    self.report.remark(format!("The line was lost before unit {id}: {problem}"));
-                    self.done += units.len() - place;
-                    return Ok(());
-                }
+                Sign::Lost(problem) => return Err((*id, problem)),
             };
             self.done += 1;
             let found = self.report.found.last().filter(|_| found);
@@ -200,12 +221,12 @@ impl Sweep<'_> {
                 }
                 Err(error) => return Sign::Lost(problem(&port, &error)),
             }
-            if line.serial().is_some() {
+            if !matches!(line, Address::Tcp(_)) {
                 // The link would leave the line alone for as long as the longest answer takes, which is
                 // right for readings. Here an answer is short and names its unit: a late one is no life.
                 self.link = None;
-                sleep(line.serial().map_or(Duration::ZERO, |line| line.time_of(BYTES) + line.silence()))
-                    .await;
+                let pause = line.serial().map_or(Duration::ZERO, |line| line.time_of(BYTES) + line.silence());
+                sleep(pause).await;
             }
         }
         sign

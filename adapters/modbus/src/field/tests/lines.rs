@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use adapter_api::profile::{Point, builtin};
-use simulator::{Fault, Line, LineSettings, Parity, RegisterMap, Scope, Units};
+use simulator::{ConverterSettings, Fault, Line, LineSettings, Parity, RegisterMap, Scope, Server, Units};
 
 use crate::{
     Report, Scan, ScanOptions, Settings, Step, device_settings, field::paste::paste, probe, testing::soon,
@@ -83,4 +83,38 @@ async fn a_line_that_is_held_is_not_scanned() {
     let settings = device_settings(&address, "eastron-sdm630", 1).unwrap();
     let problem = soon(probe(&settings, "device")).await.unwrap().unwrap_err().to_string();
     assert!(problem.contains("is held by"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_cable_that_is_pulled_ends_the_scan_with_words_and_keeps_what_was_found() {
+    let line = line(115_200, Parity::None);
+    let address = format!("rtu://{}?baud=115200&parity=none", line.path());
+    let options = ScanOptions { units: Some("1,10-30".to_owned()), ..ScanOptions::default() };
+    let scan = Scan::new(&address, &options).unwrap();
+    let (told, mut heard) = tokio::sync::mpsc::channel(64);
+    let mut report = Report::default();
+    let mut watch = |step: Step<'_>| told.try_send(step.unit).unwrap();
+    let pull = async {
+        assert_eq!(heard.recv().await, Some(1));
+        line.unplug().await;
+    };
+    let (ended, ()) = soon(async { tokio::join!(scan.run(&mut report, &mut watch), pull) }).await;
+    assert_eq!((ended, report.found.len(), report.complete), (Ok(()), 1, false));
+    assert!(report.remarks.last().unwrap().contains("The line was lost before unit"), "{report:?}");
+    let ended = soon(scan.run(&mut Report::default(), &mut |_| {})).await;
+    assert!(ended.unwrap_err().to_string().contains("There is no serial port"));
+}
+
+#[tokio::test]
+async fn units_behind_a_converter_are_asked_as_on_a_line() {
+    let units = Units::one(3, meter()).and(200, meter());
+    let any = "127.0.0.1:0".parse().unwrap();
+    let converter = Server::start_rtu(any, units, ConverterSettings::default()).await.unwrap();
+    let options = ScanOptions { timeout: Some(Duration::from_millis(100)), ..ScanOptions::default() };
+    let options = ScanOptions { units: Some("1-3,200".to_owned()), ..options };
+    let address = format!("rtu+tcp://{}", converter.addr());
+    let mut report = Report::default();
+    soon(Scan::new(&address, &options).unwrap().run(&mut report, &mut |_| {})).await.unwrap();
+    let found: Vec<_> = report.found.iter().map(|found| (found.unit, found.profiles.len())).collect();
+    assert_eq!(found, [(3, 1), (200, 1)]);
 }
