@@ -16,7 +16,7 @@
 //!
 //! # Map, in reading order
 //! * `adapters/api` (crate `adapter_api`): the contract, the data model's words, profiles as data.
-//! * `adapters/modbus`: Modbus TCP, SunSpec and register profiles. `adapters/simulator`: the other
+//! * `adapters/modbus`: Modbus over TCP and on serial lines, SunSpec and register profiles. `adapters/simulator`: the other
 //!   end of the wire, for the demo, training and tests; it never shares code with the adapter.
 //! * [`config`]: the whole file as types, with findings that name file, line, key and remedy.
 //! * [`catalog`]: the list of adapters; a new protocol adds its lines there.
@@ -50,10 +50,10 @@
 //! anyhow: errors of the command line and the wiring · axum: HTTP on the Unix socket · backon:
 //! backoff · clap: arguments · crc32fast: checksums of the pending file · crossbeam-channel: the way
 //! into the journal's thread · figment: layers of configuration · futures-util: streams of the
-//! MongoDB driver · jiff: time and time zones · mongodb: the copy · reqwest: the client commands'
+//! MongoDB driver · indicatif: the progress of a scan · jiff: time and time zones · mongodb: the copy · reqwest: the client commands'
 //! HTTP · rmqtt: the embedded broker · rumqttc: the MQTT client · rusqlite: the journal · rustix: the
 //! clocks · rustls: the one TLS stack · sd-notify: systemd · serde, serde_json, toml, toml_edit:
-//! configuration and messages · thiserror: errors · tokio, tokio-util: the runtime · tracing,
+//! configuration and messages · socket2: TCP keep-alive · thiserror: errors · tokio, tokio-util: the runtime · tokio-serial: serial ports · tracing,
 //! tracing-subscriber: logs · uuid: ids · zstd: compressed batches.
 
 pub mod app;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use simulator::{Fault, Line, LineSettings, RegisterMap, Scope, Units};
+use simulator::{Fault, Line, LineSettings, RegisterMap, Scope, Server, Units};
 
 use crate::parts::{Gateway, house, until};
 
@@ -60,7 +60,9 @@ async fn watched(line: &Line, when: &str) {
 async fn availability(gateway: &Gateway, device: &str, wanted: &str) -> serde_json::Value {
     until(&format!("{device} is {wanted}"), || async {
         let device = gateway.get(&format!("/v1/devices/{device}")).await;
-        (device["availability"] == wanted).then_some(device)
+        // The words follow the state.
+        (device["availability"] == wanted && device["problem"].is_null() == (wanted == "online"))
+            .then_some(device)
     })
     .await
 }
@@ -101,11 +103,24 @@ async fn four_meters_keep_their_period_while_a_fifth_on_the_line_is_dead() {
 #[tokio::test]
 async fn a_line_whose_adapter_is_pulled_out_comes_back_by_itself_with_all_its_meters() {
     let line = line();
+    // A program that is started while the cable is in would hold the other end of the terminal, too.
+    line.unplug().await;
     let gateway = Gateway::start(house::GATEWAY, &sections(&line)).await;
+    away(&gateway).await;
+    line.plug().unwrap();
     for unit in 1..=METERS {
         gateway.points(&format!("m{unit}")).await;
     }
     line.unplug().await;
+    away(&gateway).await;
+    line.plug().unwrap();
+    for unit in 1..=METERS {
+        availability(&gateway, &format!("m{unit}"), "online").await;
+    }
+}
+
+/// All meters are told to be away because of the port.
+async fn away(gateway: &Gateway) {
     for unit in 1..=METERS {
         until("the problem is the port", || async {
             let device = gateway.get(&format!("/v1/devices/m{unit}")).await;
@@ -115,8 +130,28 @@ async fn a_line_whose_adapter_is_pulled_out_comes_back_by_itself_with_all_its_me
         })
         .await;
     }
-    line.plug().unwrap();
-    for unit in 1..=METERS {
-        availability(&gateway, &format!("m{unit}"), "online").await;
-    }
+}
+
+#[tokio::test]
+async fn a_profile_of_the_installers_own_is_read_and_what_its_device_does_not_have_is_left_out() {
+    let map = RegisterMap::new().holding(10, &[0, 215]).holding(40, &[7]);
+    let server = Server::start("127.0.0.1:0".parse().unwrap(), Units::one(1, map)).await.unwrap();
+    let profile = "manufacturer = \"M\"\nmodels = [\"own\"]\nprotocol = \"modbus\"\ndevice_type = \"energy_meter\"\n\
+        energy_role = \"monitor\"\nsources = []\n[points]\nactivePower = { register = 10, type = \"i32\", unit = \"W\" }\n\
+        temperature = { register = 20, type = \"i16\" }\nowned = { register = 40, type = \"u16\", scale = 0.1, class = \"slow\" }\n";
+    let sections = format!(
+        "[modbus.own]\naddress = \"tcp://{}\"\ninterval = \"200ms\"\n[modbus.own.device.own]\nprofile = \"my-meter\"\nusage = \"load\"\n",
+        server.addr()
+    );
+    let files = [("profiles/my-meter.toml".to_owned(), profile.to_owned())];
+    let mut gateway = Gateway::start_with_files(house::GATEWAY, &sections, &files);
+    gateway.wait_ready().await;
+    let points = gateway.points("own").await;
+    assert_eq!((&points["activePower"], &points["owned"]), (&215.into(), &0.7.into()), "{points}");
+    assert_eq!(points.get("temperature"), None);
+    // Read five times a second and once a minute; what is not there is asked for once.
+    let served = |register| server.port().served(1, register);
+    until("some polls", || std::future::ready((served(11) > 10).then_some(()))).await;
+    assert_eq!(served(40), 1);
+    assert!(gateway.points("own").await["owned"] == 0.7, "what is read seldom is still shown");
 }

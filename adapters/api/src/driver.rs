@@ -137,6 +137,12 @@ pub trait Driver: Send {
     /// Reads fresh what the command was to change.
     fn read_back(&mut self, job: &Job) -> impl Future<Output = ReadBack> + Send;
 
+    /// What the driver does while nothing is due, such as closing a connection that was idle for long
+    /// enough. Returns once it has done something; a driver that has nothing to do waits for ever.
+    fn rest(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Closes the connection in good order; called once, at the end.
     fn close(&mut self) -> impl Future<Output = Result<(), AdapterError>> + Send;
 }

@@ -9,7 +9,7 @@ use adapter_api::profile::{RegisterType, WordOrder};
 const MAX_SHIFT: i16 = 10;
 
 /// The raw number in the registers of a profile's point; `None` when they are too few, or a NaN.
-pub(crate) fn number(words: &[u16], kind: RegisterType, order: WordOrder) -> Option<f64> {
+pub fn number(words: &[u16], kind: RegisterType, order: WordOrder) -> Option<f64> {
     let words = words.get(..usize::from(kind.registers()))?;
     let push = |bits: u64, word: &u16| bits << 16 | u64::from(*word);
     let bits = match order {
@@ -27,30 +27,36 @@ pub(crate) fn number(words: &[u16], kind: RegisterType, order: WordOrder) -> Opt
     value.is_finite().then_some(value)
 }
 
+/// raw × scale, as the decimal that is meant: 7 × 0.1 is 0.7.
+pub fn times(raw: f64, scale: f64) -> f64 {
+    let parts = (1.0 / scale).round();
+    if (parts * scale - 1.0).abs() < 1e-12 { raw / parts } else { raw * scale }
+}
+
 /// A SunSpec uint16, enum16 or bitfield16.
-pub(crate) fn unsigned(word: u16) -> Option<u16> {
+pub fn unsigned(word: u16) -> Option<u16> {
     (word != 0xFFFF).then_some(word)
 }
 
 /// A SunSpec int16.
-pub(crate) fn signed(word: u16) -> Option<i16> {
+pub fn signed(word: u16) -> Option<i16> {
     (word != 0x8000).then_some(word as i16)
 }
 
 /// A SunSpec scale factor: −10 to 10.
-pub(crate) fn shift(word: u16) -> Option<i16> {
+pub fn shift(word: u16) -> Option<i16> {
     signed(word).filter(|shift| shift.abs() <= MAX_SHIFT)
 }
 
 /// raw × 10^shift. Divides by a power of ten where the shift is negative, so that 2301 with −1 is 230.1.
-pub(crate) fn scaled(raw: f64, shift: i16) -> f64 {
+pub fn scaled(raw: f64, shift: i16) -> f64 {
     let factor = 10_f64.powi(i32::from(shift.abs()));
     if shift < 0 { raw / factor } else { raw * factor }
 }
 
 /// The raw magnitude for a value, rounded towards zero so that no limit is exceeded by rounding;
 /// `None` when it does not fit into `max`.
-pub(crate) fn unscaled(value: f64, shift: i16, max: u16) -> Option<u16> {
+pub fn unscaled(value: f64, shift: i16, max: u16) -> Option<u16> {
     // 2000 W of 5000 W in steps of 0.01 % may be 3999.9999999999995.
     const ROUNDING: f64 = 1e-6;
     let raw = (scaled(value, -shift) + ROUNDING).floor();
@@ -58,7 +64,7 @@ pub(crate) fn unscaled(value: f64, shift: i16, max: u16) -> Option<u16> {
 }
 
 /// A SunSpec string: NUL or blank padded; what is no text is left out.
-pub(crate) fn text(words: &[u16]) -> String {
+pub fn text(words: &[u16]) -> String {
     let bytes: Vec<u8> =
         words.iter().flat_map(|word| word.to_be_bytes()).take_while(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes)
@@ -71,7 +77,54 @@ pub(crate) fn text(words: &[u16]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The registers of some bits, high word first.
+    fn registers(bits: u64, count: usize) -> Vec<u16> {
+        let words: Vec<u16> =
+            bits.to_be_bytes().chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect();
+        words[4 - count..].to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_type_the_number_in_the_registers_comes_back_in_either_order(raw: u64) {
+            use RegisterType::{F32, I16, I32, I64, U16, U32, U64};
+            let float = f64::from(f32::from_bits(raw as u32));
+            let cases = [
+                (U16, 1, Some(f64::from(raw as u16))),
+                (I16, 1, Some(f64::from(raw as u16 as i16))),
+                (U32, 2, Some(f64::from(raw as u32))),
+                (I32, 2, Some(f64::from(raw as u32 as i32))),
+                (U64, 4, Some(raw as f64)),
+                (I64, 4, Some(raw as i64 as f64)),
+                (F32, 2, Some(float).filter(|value| value.is_finite())),
+            ];
+            for (kind, count, wanted) in cases {
+                let mut words = registers(raw, count);
+                prop_assert_eq!(number(&words, kind, WordOrder::Big), wanted);
+                words.reverse();
+                prop_assert_eq!(number(&words, kind, WordOrder::Little), wanted);
+            }
+        }
+
+        #[test]
+        fn a_value_is_never_written_greater_than_asked_and_comes_back_within_one_step(
+            value in 0.0..60_000.0_f64,
+            shift in -4..=4_i16,
+        ) {
+            if let Some(raw) = unscaled(value, shift, u16::MAX) {
+                let back = scaled(f64::from(raw), shift);
+                let step = scaled(1.0, shift);
+                prop_assert!(back <= value + step * 1e-5, "{back} for {value}");
+                prop_assert!(value - back < step * 1.000_01, "{back} for {value}");
+            } else {
+                prop_assert!(scaled(value, -shift) > f64::from(u16::MAX));
+            }
+        }
+    }
 
     #[test]
     fn registers_make_numbers_in_either_order() {
@@ -106,6 +159,11 @@ mod tests {
     #[test]
     fn scaling_gives_the_decimal_that_the_device_means() {
         assert_eq!(scaled(2301.0, -1), 230.1);
+        assert_eq!((times(7.0, 0.1), times(-3.0, 0.01), times(3.0, -0.1)), (0.7, -0.03, -0.3));
+        assert_eq!(
+            (times(7.0, 10.0), times(7.0, 1.0), times(7.0, 0.3), times(7.0, 0.0)),
+            (70.0, 7.0, 2.1, 0.0)
+        );
         assert_eq!(scaled(5.0, 3), 5000.0);
         assert_eq!(unscaled(230.1, -1, u16::MAX), Some(2301));
         assert_eq!(unscaled(40.0, -2, 10_000), Some(4000));

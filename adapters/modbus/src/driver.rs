@@ -99,7 +99,9 @@ impl Driver for ModbusDriver {
                 let share = load::of_profile(self.link.address(), config);
                 share.mul_f64(meter::interval(config).as_secs_f64() / config.interval.as_secs_f64())
             }
-            Kind::Sunspec(_) => Duration::ZERO,
+            Kind::Sunspec(sunspec) => {
+                load::round(self.link.address(), config, &sunspec.extents(config.block))
+            }
         })
     }
 
@@ -138,6 +140,10 @@ impl Driver for ModbusDriver {
             Some((Kind::Meter(_), _)) => ReadBack::Nothing,
             None => ReadBack::Failed(Fault::Answered(no_such_unit(&job.unit))),
         }
+    }
+
+    async fn rest(&mut self) {
+        self.link.rest().await;
     }
 
     async fn close(&mut self) -> Result<(), AdapterError> {

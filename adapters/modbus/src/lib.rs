@@ -1,8 +1,10 @@
-//! The Modbus adapter: SunSpec hybrids and profiled register meters over TCP.
+//! The Modbus adapter: SunSpec devices and profiled registers, over TCP, on serial lines, and on serial
+//! lines behind a converter.
 //!
-//! One connection (`[modbus.<name>]`) is one [`adapter_api::Adapter`]: it reads its units one after
-//! the other, executes commands before reads, and rebuilds the connection after every answer that
-//! is late, missing or not for the request (tokio-modbus 0.17 would hand out wrong values then).
+//! One connection (`[modbus.<name>]`) is one [`adapter_api::Adapter`], and one task: it reads its units
+//! one after the other and executes commands before reads. After an answer that is late, missing or not
+//! for the request, a socket is opened anew, and a serial line is left alone and emptied (tokio-modbus
+//! 0.17 would hand out wrong values then).
 //!
 //! | module | owns |
 //! | --- | --- |
@@ -14,7 +16,7 @@
 //! | `fetch` | wanted registers → registers, with what was learned of the unit |
 //! | `learned` | what a unit does not have, over restarts |
 //! | `load` | how much of a line's time its units take, pure |
-//! | `client` | the link: deadlines, checks, reconnects |
+//! | `client` | the link: opening, deadlines, checks of every answer, what an unanswered request may still bring |
 //! | `reading` | values → readings: signs, magnitudes, quality |
 //! | `meter` | profiled register devices |
 //! | `sunspec` | devices that describe themselves by SunSpec models |
@@ -25,7 +27,7 @@
 //! and the gateway's admission.
 
 mod client;
-mod codec;
+pub mod codec;
 mod config;
 mod declare;
 mod driver;
@@ -34,7 +36,7 @@ mod field;
 mod learned;
 mod load;
 mod meter;
-mod plan;
+pub mod plan;
 mod port;
 mod reading;
 mod sunspec;

@@ -86,7 +86,7 @@ impl Meter {
         let mut points = Points::default();
         for ((name, point), words) in chosen.into_iter().zip(fetched) {
             let raw = words.and_then(|words| codec::number(&words, point.kind, point.order));
-            points.number(name, raw.map(|raw| raw * point.scale));
+            points.number(name, raw.map(|raw| codec::times(raw, point.scale)));
         }
         let unit = port.unit;
         self.served(&classes, turn, unit.interval);

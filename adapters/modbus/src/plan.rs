@@ -10,7 +10,7 @@ use adapter_api::profile::Function;
 
 /// The registers of one value, or of values that belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Extent {
+pub struct Extent {
     pub function: Function,
     pub start: u16,
     pub count: u16,
@@ -25,7 +25,7 @@ impl Extent {
 
 /// One request, and which of the wanted extents it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Request {
+pub struct Request {
     pub function: Function,
     pub start: u16,
     pub count: u16,
@@ -35,7 +35,7 @@ pub(crate) struct Request {
 
 /// What a unit's requests must respect.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules<'a> {
+pub struct Rules<'a> {
     /// Most registers in one request.
     pub block: u16,
     /// Most unwanted registers between two wanted ones.
@@ -45,7 +45,7 @@ pub(crate) struct Rules<'a> {
 
 /// Where requests may not go: what the profile says, and what was learned of the unit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Barred {
+pub struct Barred {
     /// Registers that no request may contain.
     pub forbidden: Vec<Extent>,
     /// Where there are any, a request lies within one of them.
@@ -78,7 +78,7 @@ impl Barred {
 
 /// The fewest requests that read every extent once. An extent that is longer than `block` gets a
 /// request of its own.
-pub(crate) fn plan(wanted: &[Extent], rules: Rules<'_>) -> Vec<Request> {
+pub fn plan(wanted: &[Extent], rules: Rules<'_>) -> Vec<Request> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|place| wanted[*place]);
     let mut requests: Vec<Request> = Vec::new();

@@ -89,7 +89,7 @@ impl Gateway {
     /// Sends a signal by its name, like `TERM`.
     pub fn signal(&self, name: &str) {
         let sent =
-            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+            Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 

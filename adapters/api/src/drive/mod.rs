@@ -121,6 +121,7 @@ enum Turn {
     Stop,
     Command,
     Timer,
+    Rest,
 }
 
 impl<D: Driver> Loop<D> {
@@ -140,9 +141,11 @@ impl<D: Driver> Loop<D> {
                 () = shutdown.cancelled() => Turn::Stop,
                 () = self.context.commands.ready(), if !timer_first => Turn::Command,
                 () = until(wake) => Turn::Timer,
+                () = self.driver.rest() => Turn::Rest,
             };
             match turn {
                 Turn::Stop => break,
+                Turn::Rest => {}
                 Turn::Command => match self.context.commands.take().await {
                     Some(job) => {
                         for_nothing = false;

@@ -96,6 +96,18 @@ impl Link {
         &self.address
     }
 
+    /// Closes the connection once it was idle for as long as is configured; waits for ever otherwise. Some
+    /// devices have room for one client and others want to be it, too.
+    pub async fn rest(&mut self) {
+        match (self.idle_close, self.last, &self.live) {
+            (Some(limit), Some(last), Some(_)) => {
+                sleep_until(last + limit).await;
+                self.close();
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
     /// Closes the connection; the next request opens another one.
     pub fn close(&mut self) {
         self.live = None;

@@ -163,7 +163,7 @@ async fn points(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
                 function: point.function.code(),
                 register: point.register,
                 raw,
-                value: value.map(|raw| decimal(raw * point.scale, point.kind)),
+                value: value.map(|raw| decimal(codec::times(raw, point.scale), point.kind)),
                 unit: point.unit.clone(),
             },
             refused,

@@ -29,10 +29,10 @@ use self::{
     known::Known,
     models::Model,
     notes::Notes,
-    snapshot::{Snapshot, SnapshotError, fetch},
+    snapshot::{Snapshot, SnapshotError, extents, fetch},
 };
 pub(crate) use self::{devices::declared, seen::seen};
-use crate::port::Port;
+use crate::{plan::Extent, port::Port};
 
 /// One unit.
 #[derive(Default)]
@@ -70,6 +70,14 @@ impl Sunspec {
         let snapshot = fetch(port, &polled).await;
         let snapshot = self.believe(port, snapshot)?;
         Ok(values::readings(port.unit, self.known(port).await?, &snapshot, now))
+    }
+
+    /// What one poll reads, as far as it is known: in requests of so many registers at most.
+    pub fn extents(&self, block: u16) -> Vec<Extent> {
+        match &self.state {
+            State::Known(known) => extents(&known.polled(), block),
+            State::Unknown | State::Moved => Vec::new(),
+        }
     }
 
     /// What is known; found first where nothing was, for a command may come before any probe.

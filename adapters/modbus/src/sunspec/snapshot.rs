@@ -79,6 +79,12 @@ pub(crate) async fn fetch(port: &mut Port<'_>, models: &[At]) -> Result<Snapshot
     Ok(Snapshot(snapshot))
 }
 
+/// All that one read of these models asks for.
+pub(crate) fn extents(models: &[At], block: u16) -> Vec<Extent> {
+    let plans = (0..models.len()).map(|of| Plan::new(models, of, block.min(MAX_READ)));
+    plans.flat_map(|plan| [plan.before, plan.extents, plan.after].concat()).collect()
+}
+
 fn refused(error: LinkError) -> SnapshotError {
     match error {
         LinkError::Exception(ILLEGAL_ADDRESS | ILLEGAL_VALUE) => SnapshotError::Moved,

@@ -224,6 +224,19 @@ async fn a_connection_that_was_idle_for_too_long_is_not_used_again() {
 }
 
 #[tokio::test]
+async fn a_connection_that_rests_for_long_enough_is_closed_for_others() {
+    let (peer, _) = pair().await;
+    let mut link = Link::new(peer.place(), &peer.settings("idle_close = \"50ms\""));
+    assert_eq!(read(&mut link, 1, 1).await, Ok(vec![1001]));
+    soon(link.rest()).await;
+    assert!(link.live.is_none());
+    let mut turn = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::pin::pin!(link.rest()).poll(&mut turn).is_pending(), "nothing is left to close");
+    works(&mut link).await;
+    assert_eq!(peer.connections(), 2);
+}
+
+#[tokio::test]
 async fn without_spacing_the_next_request_waits_for_no_timer() {
     let (_peer, mut link) = pair().await;
     for start in 0..5 {

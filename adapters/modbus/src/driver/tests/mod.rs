@@ -5,6 +5,7 @@ mod der;
 mod holes;
 mod old_values;
 mod reads;
+mod setup;
 
 use std::{
     collections::BTreeMap,

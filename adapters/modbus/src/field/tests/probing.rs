@@ -84,11 +84,16 @@ async fn a_sunspec_device_shows_the_registers_of_all_its_models() {
     peer.holding(1, 40_000, &hybrid::home_map());
     let settings = device_settings(&peer.place().to_string(), "sunspec", 1).unwrap();
     let probed = look(&settings, "device").await.unwrap();
-    // Marker and end model are not shown.
-    assert_eq!(probed.points.len(), hybrid::home_map().len() - 4);
-    let power =
-        probed.points.iter().find(|shown| shown.seen.part == "103" && shown.seen.point == "+14").unwrap();
-    assert_eq!((power.seen.raw.as_slice(), power.seen.register), (&[2950][..], 40_083));
+    let of = |part: &str, point: &str| {
+        let mut shown = probed.points.iter().map(|shown| &shown.seen);
+        shown.find(|seen| seen.part == part && seen.point == point).unwrap()
+    };
+    let power = of("103", "W");
+    assert_eq!((power.raw.as_slice(), power.register, power.unit.as_str()), (&[2950][..], 40_083, "W"));
+    assert_eq!(power.value.as_deref(), Some("2950"));
+    assert_eq!(of("124", "ChaState").value.as_deref(), Some("63.5"), "scaled");
+    assert_eq!(of("160/3", "IDStr").value.as_deref(), Some("StCha 3"));
+    assert_eq!(of("103", "TmpSnk").value, None, "not implemented");
     let meter = device_settings(&peer.place().to_string(), "sunspec", 2).unwrap();
     let problem = look(&meter, "device").await.unwrap_err().to_string();
     assert!(problem.contains("not as a SunSpec device"), "{problem}");
