@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use adapter_api::{
     Problem,
-    profile::{Discovery, Function, Point, RegisterType},
+    profile::{Discovery, Point, RegisterType},
 };
 
 use super::{
     Seen,
     ask::{Blank, ask, problem, refuses, settings},
-    models, place,
+    place,
 };
 use crate::{
     client::{Link, LinkError},
@@ -18,11 +18,10 @@ use crate::{
     config::{Address, Device, PARTS, Settings},
     plan::{Extent, plan},
     port::Port,
+    sunspec,
     units::{UnitConfig, resolve},
 };
 
-/// Registers of a model that one request brings.
-const CHUNK: u16 = 125;
 /// What is shown of a 32-bit float: more digits would be made up.
 const DIGITS_FLOAT: i32 = 7;
 const DIGITS: i32 = 15;
@@ -93,7 +92,7 @@ async fn look(settings: &Settings, unit: &UnitConfig, address: Address) -> Resul
     let mut port = blank.port(unit, &mut link);
     let points = match unit.profile.discovery {
         None => points(&mut port).await,
-        Some(Discovery::Sunspec) => registers(&mut port).await,
+        Some(Discovery::Sunspec) => models(&mut port).await,
     };
     Ok(Probed {
         points: points?,
@@ -172,42 +171,10 @@ async fn points(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
     Ok(shown.collect())
 }
 
-/// Every register of every SunSpec model.
-async fn registers(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
-    let map = models::find(port).await.map_err(|error| problem(port, &error))?;
-    let Some(map) = map else {
-        return Err(Problem::new(
-            format!("{}: it answers, but not as a SunSpec device", port.place()),
-            "Check the unit id, and that SunSpec is switched on in the device; `maestro scan` shows which profiles fit",
-        ));
-    };
-    let mut shown = Vec::new();
-    for at in map.models {
-        let end = u32::from(at.start) + 2 + u32::from(at.length);
-        let mut next = u32::from(at.start);
-        while let Ok(start) = u16::try_from(next)
-            && next < end
-        {
-            let count = u16::try_from(end.min(65_536) - next).unwrap_or(CHUNK).min(CHUNK);
-            let (words, refused) = split(Some(ask(port, Function::Holding, start, count).await));
-            let missing = words.is_empty().then_some(None);
-            let words = words.into_iter().map(Some).chain(missing);
-            shown.extend((start..).zip(words).map(|(register, word)| Shown {
-                seen: Seen {
-                    part: at.id.to_string(),
-                    point: format!("+{}", register - at.start),
-                    function: Function::Holding.code(),
-                    register,
-                    raw: word.into_iter().collect(),
-                    value: word.map(|word| word.to_string()),
-                    unit: String::new(),
-                },
-                refused: refused.clone(),
-            }));
-            next += u32::from(count);
-        }
-    }
-    Ok(shown)
+/// Every point of every SunSpec model.
+async fn models(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
+    let seen = sunspec::seen(port).await.map_err(|fault| fault.problem().clone())?;
+    Ok(seen.into_iter().map(|seen| Shown { seen, refused: None }).collect())
 }
 
 fn split(answer: Option<Result<Vec<u16>, LinkError>>) -> (Vec<u16>, Option<String>) {
