@@ -6,7 +6,6 @@
 //! | `ask` | a unit that no configuration knows yet, and one question to it |
 //! | `place` | the line before anything is asked: a host's name, a serial port and who holds it |
 //! | `plan` | which lines and unit ids a scan asks, in which order, and how long that may take; pure |
-//! | `models` | the list of SunSpec models of a unit, and who it says it is |
 //! | `recognise` | registers against the signatures of the profiles |
 //! | `report` | what was found; which answers are one and the same device; pure |
 //! | `scan` | the sweep over a plan |
@@ -14,7 +13,6 @@
 //! | `probe` | every point of one unit, once |
 
 mod ask;
-mod models;
 mod paste;
 mod place;
 mod plan;

@@ -135,12 +135,12 @@ fn table(text: &mut String, connection: &str, found: &Found, ids: &mut BTreeSet<
     {
         lines.push(format!("# These profiles fit as well: {}", others.join(", ")));
     }
-    let known = known().get(profile);
-    if known.is_some_and(|profile| profile.device_type == DeviceType::EnergyMeter) {
+    let described = known().get(profile);
+    if described.is_some_and(|profile| profile.device_type == DeviceType::EnergyMeter) {
         lines.push("# What it measures; the default is the grid connection, of which a home has one:".into());
         lines.push("# usage = \"load\"   # or \"grid\", \"pv\", \"battery\"".into());
     }
-    if known.is_some_and(|profile| profile.discovery.is_some() || !profile.commands.is_empty()) {
+    if described.is_some_and(|profile| profile.discovery.is_some() || !profile.commands.is_empty()) {
         lines.push("# Nothing is written to it unless you set:".into());
         lines.push("# control = true".into());
         lines.push("# charge_power = 3000      # W, what the battery may be told at most".into());

@@ -18,11 +18,10 @@ use crate::{
     config::{Address, Device, PARTS, Settings},
     plan::{Extent, plan},
     port::Port,
-    sunspec::seen,
+    sunspec,
     units::{UnitConfig, resolve},
 };
 
-const NO_SUCH: &str = "no such register (exception 2)";
 /// What is shown of a 32-bit float: more digits would be made up.
 const DIGITS_FLOAT: i32 = 7;
 const DIGITS: i32 = 15;
@@ -174,15 +173,14 @@ async fn points(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
 
 /// Every point of every SunSpec model.
 async fn models(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
-    let seen = seen(port).await.map_err(|fault| fault.problem().clone())?;
-    let refused = |seen: &Seen| seen.raw.is_empty().then(|| NO_SUCH.to_owned());
-    Ok(seen.into_iter().map(|seen| Shown { refused: refused(&seen), seen }).collect())
+    let seen = sunspec::seen(port).await.map_err(|fault| fault.problem().clone())?;
+    Ok(seen.into_iter().map(|seen| Shown { seen, refused: None }).collect())
 }
 
 fn split(answer: Option<Result<Vec<u16>, LinkError>>) -> (Vec<u16>, Option<String>) {
     match answer {
         Some(Ok(words)) => (words, None),
-        Some(Err(LinkError::Exception(2))) => (Vec::new(), Some(NO_SUCH.to_owned())),
+        Some(Err(LinkError::Exception(2))) => (Vec::new(), Some("no such register (exception 2)".to_owned())),
         Some(Err(error)) => (Vec::new(), Some(error.to_string())),
         None => (Vec::new(), Some("not asked".to_owned())),
     }

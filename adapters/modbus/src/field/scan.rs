@@ -7,8 +7,8 @@ use adapter_api::{Problem, profile::Function};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ask::{Blank, nobody, problem, settings, unit},
-    models, place,
+    ask::{Blank, nobody, problem, refuses, settings, unit},
+    place,
     plan::{BYTES, Scan},
     recognise::recognise,
     report::{Found, Identity, Report},
@@ -17,6 +17,7 @@ use crate::{
     client::{Link, LinkError},
     config::Address,
     port::Port,
+    sunspec::{Common, DiscoveryError, Group, discover},
 };
 
 /// A device that takes one client only needs a moment to notice that the last one left.
@@ -255,10 +256,14 @@ fn lost(answer: &Result<Vec<u16>, LinkError>) -> bool {
     matches!(answer, Err(LinkError::Unreachable(_) | LinkError::NoPort { .. }))
 }
 
+/// Who the unit says it is, and which profiles fit.
 async fn describe(port: &mut Port<'_>, found: &mut Found) -> Result<(), LinkError> {
-    if let Some(map) = models::find(port).await? {
-        found.models = map.models.iter().map(|at| at.id).collect();
-        found.identities = map.identities;
+    for group in models(port).await? {
+        let Common { manufacturer, model, firmware, serial } = group.common;
+        found.models.extend(group.places.iter().map(|place| place.id));
+        found.identities.push(Identity { manufacturer, model, firmware, serial });
+    }
+    if !found.models.is_empty() {
         found.profiles.push("sunspec".to_owned());
     }
     let fitting = recognise(port).await?;
@@ -269,4 +274,19 @@ async fn describe(port: &mut Port<'_>, found: &mut Found) -> Result<(), LinkErro
     }
     found.profiles.extend(fitting.iter().map(|profile| profile.name.clone()));
     Ok(())
+}
+
+/// The sub devices of its SunSpec map; none when it has no map. An answer that was lost is asked for
+/// again: some devices are silent where they have no registers, and then no map is the answer.
+async fn models(port: &mut Port<'_>) -> Result<Vec<Group>, LinkError> {
+    let found = match discover(port).await {
+        Err(DiscoveryError::Link(LinkError::NoAnswer(_) | LinkError::Mismatch(_))) => discover(port).await,
+        found => found,
+    };
+    match found {
+        Ok(groups) => Ok(groups),
+        Err(DiscoveryError::NotSunspec | DiscoveryError::Link(LinkError::NoAnswer(_))) => Ok(Vec::new()),
+        Err(DiscoveryError::Link(error)) if refuses(&error) => Ok(Vec::new()),
+        Err(DiscoveryError::Link(error)) => Err(error),
+    }
 }

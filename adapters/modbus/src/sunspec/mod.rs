@@ -25,13 +25,16 @@ use adapter_api::{DeviceInfo, Fault, Moment, Problem, Reading};
 
 use self::{
     choice::{Choice, METERS},
-    discovery::{DiscoveryError, Group, discover},
     known::Known,
     models::Model,
     notes::Notes,
     snapshot::{Snapshot, SnapshotError, extents, fetch},
 };
-pub(crate) use self::{devices::declared, seen::seen};
+pub(crate) use self::{
+    devices::declared,
+    discovery::{Common, DiscoveryError, Group, discover},
+    seen::seen,
+};
 use crate::{plan::Extent, port::Port};
 
 /// One unit.

@@ -162,6 +162,9 @@ async fn an_answer_that_is_lost_once_does_not_hide_what_the_device_is() {
     home.meter().fault(Fault::Silence { executed: false }, Scope::READS.covering(70).times(1));
     let report = soon(scan(home.meter_addr(), options("1", 100))).await.unwrap();
     assert_eq!(report.found[0].profiles, ["eastron-sdm630"]);
+    home.hybrid().fault(Fault::Silence { executed: false }, Scope::READS.covering(40_002).times(1));
+    let report = soon(scan(home.hybrid_addr(), options("1", 100))).await.unwrap();
+    assert_eq!(report.found[0].profiles, ["sunspec"]);
 }
 
 #[tokio::test]
