@@ -58,26 +58,42 @@ fn main() {
             "", "of due", "/100 pts", "/point", "bytes", "1 core", "MB", "us/s", "kB"
         );
         for count in COUNTS {
-            measure(count, false).await;
+            measure(count, Where::OwnPorts, false).await;
         }
-        measure(200, true).await;
+        measure(200, Where::OnePort, false).await;
+        measure(200, Where::OwnPorts, true).await;
     });
 }
 
-async fn measure(count: u16, stored_in_mongodb: bool) {
-    let many = Many::start(count).await.unwrap();
+/// Where the devices answer.
+#[derive(Clone, Copy, PartialEq)]
+enum Where {
+    OwnPorts,
+    /// As units behind one gateway.
+    OnePort,
+}
+
+async fn measure(count: u16, place: Where, stored_in_mongodb: bool) {
+    let many = match place {
+        Where::OwnPorts => Many::start(count).await.unwrap(),
+        Where::OnePort => Many::start_units(u8::try_from(count).unwrap()).await.unwrap(),
+    };
     let mongod = if stored_in_mongodb { Some(Mongod::start(Kind::ReplicaSet).await) } else { None };
     let mut sections = String::new();
     if let Some(mongod) = &mongod {
         writeln!(sections, "[mongodb]\nuri = {:?}", mongod.uri()).unwrap();
     }
     for (number, address) in many.addrs().iter().enumerate() {
-        write!(
-            sections,
-            "[modbus.c{number}]\naddress = \"tcp://{address}\"\ninterval = \"1s\"\n\
-             [modbus.c{number}.device.d{number}]\nprofile = \"{PROFILE}\"\nusage = \"load\"\n"
-        )
-        .unwrap();
+        writeln!(sections, "[modbus.c{number}]\naddress = \"tcp://{address}\"\ninterval = \"1s\"").unwrap();
+        let devices = if place == Where::OnePort { 0..usize::from(count) } else { number..number + 1 };
+        for device in devices {
+            let unit = if place == Where::OnePort { device + 1 } else { 1 };
+            write!(
+                sections,
+                "[modbus.c{number}.device.d{device}]\nprofile = \"{PROFILE}\"\nunit = {unit}\nusage = \"load\"\n"
+            )
+            .unwrap();
+        }
     }
     let files = [(format!("profiles/{PROFILE}.toml"), profile())];
     let mut gateway = Gateway::start_with_files(house::GATEWAY, &sections, &files);
@@ -97,7 +113,11 @@ async fn measure(count: u16, stored_in_mongodb: bool) {
     let cpu = spent.as_secs_f64() / seconds;
     println!(
         "{:<34} {:>8.1}% {:>9.2} {:>9.3} {:>9.3} {:>6.2}% {:>8.1} {:>12.0} {:>11.0}",
-        format!("{count}{}", if stored_in_mongodb { ", stored in MongoDB" } else { "" }),
+        format!(
+            "{count}{}{}",
+            if place == Where::OnePort { " behind one port" } else { "" },
+            if stored_in_mongodb { ", stored in MongoDB" } else { "" }
+        ),
         polls / (f64::from(count) * seconds) * 100.0,
         requests / points * 100.0,
         bytes / points,

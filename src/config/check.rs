@@ -96,6 +96,7 @@ fn devices(config: &Config) -> Vec<Finding> {
     let mut first: BTreeMap<String, String> = BTreeMap::new();
     let mut grid: Option<String> = None;
     let mut held: BTreeMap<String, String> = BTreeMap::new();
+    let mut by_default: Vec<(String, String)> = Vec::new();
     for connection in config.adapters.connections() {
         let at = |key: &str| format!("{}.{key}", connection.name);
         findings.extend(
@@ -118,6 +119,9 @@ fn devices(config: &Config) -> Vec<Finding> {
                     format!("the device id `{id}` stands at {other} as well; give one of them another name"),
                 ));
             }
+            if device.usage == Some(Usage::Grid) && !connection.configured_grid.contains(&id) {
+                by_default.push((id.clone(), key.clone()));
+            }
             if connection.configured_grid.contains(&id) && device.usage == Some(Usage::Grid) {
                 match &grid {
                     Some(other) => findings.push(Finding::error(
@@ -129,6 +133,14 @@ fn devices(config: &Config) -> Vec<Finding> {
             }
         }
     }
+    // An inverter's own grid meter gives way to one that is configured; meters of their own do not.
+    let more = by_default.iter().skip(usize::from(grid.is_none()));
+    findings.extend(more.map(|(id, key)| {
+        Finding::warning(
+            format!("{key}.usage"),
+            format!("`{id}` measures the grid unless it says otherwise, and another meter does already: set usage = \"grid\", \"pv\", \"battery\" or \"load\""),
+        )
+    }));
     if first.is_empty() {
         findings.push(Finding::warning(
             "",
@@ -144,7 +156,7 @@ fn held_twice(key: String, end: &str, alone: bool, other: &str) -> Finding {
     if alone {
         Finding::error(
             key,
-            format!("`{end}` is held by [{other}] already, and a serial port has one client: {remedy}"),
+            format!("`{end}` is held by [{other}] already, and a serial line has one client: {remedy}"),
         )
     } else {
         Finding::warning(

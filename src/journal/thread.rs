@@ -30,7 +30,7 @@ const TIDY: Duration = Duration::from_secs(60);
 /// Between two steps of deleting, so that commands get in between.
 const TIDY_STEP: Duration = Duration::from_millis(100);
 /// How long the first of several readings waits for the others.
-const GATHERED: Duration = Duration::from_millis(10);
+const GATHERED: Duration = Duration::from_millis(25);
 /// Hours of readings that age may delete within one hour. A clock that is wrong for a while then
 /// costs a day of the oldest readings at most, not all of them.
 const AGED_PER_HOUR: u32 = 24;

@@ -134,6 +134,19 @@ fn an_installers_own_profile_is_used_and_its_mistakes_name_file_and_line() {
 }
 
 #[test]
+fn meters_that_would_all_measure_the_grid_are_a_warning() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("maestro.toml");
+    let meters = line("line", 3).replace("usage = \"load\"\n", "");
+    fs::write(&file, with_gateway(&meters)).unwrap();
+    let check = maestro().arg("--config").arg(&file).arg("check").output().unwrap();
+    let said = String::from_utf8(check.stdout).unwrap();
+    assert!(check.status.success(), "{said}");
+    assert_eq!(said.matches("measures the grid unless it says otherwise").count(), 2, "{said}");
+    assert!(said.contains("modbus.line.device.line3.usage"), "{said}");
+}
+
+#[test]
 fn a_missing_file_says_so() {
     let run = maestro().args(["--config", "/nowhere/maestro.toml", "run"]).output().unwrap();
     assert_eq!(run.status.code(), Some(78));

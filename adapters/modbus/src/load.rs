@@ -70,10 +70,12 @@ impl Settings {
         Some(("interval".to_owned(), words))
     }
 
-    /// What the connection holds, and whether nobody else can have it: a serial port is one client's.
+    /// What the connection holds, and whether nobody else can have it: a serial line is one client's.
     pub fn holds(&self) -> Option<(String, bool)> {
         match self.address.parse().ok()? {
-            Address::Tcp(host) | Address::RtuOverTcp(host) => Some((host.to_string(), false)),
+            Address::Tcp(host) => Some((host.to_string(), false)),
+            // Two clients of one line take each other's answers, whatever lies between.
+            Address::RtuOverTcp(host) => Some((host.to_string(), true)),
             Address::Rtu(line) => Some((line.path, true)),
         }
     }
@@ -111,7 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn a_serial_port_belongs_to_one_connection() {
+    fn a_serial_line_belongs_to_one_connection() {
+        assert_eq!(settings("rtu+tcp://x:23", 1, "1s").holds(), Some(("x:23".into(), true)));
         assert_eq!(settings("rtu:///dev/x", 1, "1s").holds(), Some(("/dev/x".into(), true)));
         assert_eq!(settings("tcp://x", 1, "1s").holds(), Some(("x:502".into(), false)));
     }

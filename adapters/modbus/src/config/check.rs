@@ -1,14 +1,20 @@
 //! What is wrong with a connection's tables, in words that name the remedy. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use adapter_api::{
-    DeviceId, Protocol, Span,
+    DeviceId, DeviceType, Protocol, Span,
     profile::{Profile, known},
 };
 
 use super::{Address, Device, PARTS, Settings};
 use crate::{client::MAX_READ, units::WRITE_POINT};
+
+/// What the system takes.
+const KEEP_ALIVE: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(9 * 3_600);
+/// Registers of the maker's name and of others, which come in one request.
+const LEAST_BLOCK: u16 = 16;
 
 /// One mistake in a connection's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +35,10 @@ impl Settings {
         found.above_zero("interval", Some(self.interval));
         found.above_zero("connect_timeout", Some(self.connect_timeout));
         found.above_zero("timeout", self.timeout);
+        let alive = self.keep_alive.0;
+        if !alive.is_zero() && !KEEP_ALIVE.contains(&alive) {
+            found.say("keep_alive", "must be 1s to 9h, or \"0s\" for never".into());
+        }
         if self.device.is_empty() {
             found.say(
                 "device",
@@ -93,6 +103,23 @@ impl Settings {
                         let message =
                             format!("the profile `{name}` lists no points to write: remove `write_points`");
                         found.say(&key("write_points"), message);
+                    }
+                    let meter = table.device_type.unwrap_or(profile.device_type) == DeviceType::EnergyMeter;
+                    for (key_name, set) in
+                        [("usage", table.usage.is_some()), ("invert", table.invert.is_some())]
+                    {
+                        if set && !meter && profile.discovery.is_none() {
+                            let message = format!(
+                                "says what a meter measures, and the profile `{name}` is no meter: remove it"
+                            );
+                            found.say(&key(key_name), message);
+                        }
+                    }
+                    if profile.discovery.is_some() && table.block.is_some_and(|block| block < LEAST_BLOCK) {
+                        let message = format!(
+                            "a device that describes itself has texts of {LEAST_BLOCK} registers: set {LEAST_BLOCK} or more"
+                        );
+                        found.say(&key("block"), message);
                     }
                     let longest = profile.points.values().map(|point| point.kind.registers()).max();
                     if let Some((block, longest)) = table.block.zip(longest).filter(|(b, l)| b < l) {

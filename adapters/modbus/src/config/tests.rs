@@ -122,6 +122,20 @@ fn powers_and_intervals_must_be_above_zero() {
 }
 
 #[test]
+fn keys_that_would_do_nothing_or_cannot_work_are_mistakes() {
+    assert_eq!(only("tcp://x\n roof profile=sunspec block=8").key, "device.roof.block");
+    assert_eq!(only("tcp://x\n roof profile=sunspec block=126").key, "device.roof.block");
+    assert_eq!(only("tcp://x\n m profile=eastron-sdm630 block=1").key, "device.m.block");
+    assert_eq!(only("tcp://x\n m profile=eastron-sdm630 timeout=0s").key, "device.m.timeout");
+    assert_eq!(only("tcp://x\n roof profile=sunspec\n roof-grid gap=1").key, "device.roof-grid.gap");
+    let other = "tcp://x\n m profile=eastron-sdm630 device_type=smart_plug usage=load";
+    assert_eq!(only(other).key, "device.m.usage");
+    let mut settings = settings("tcp://x\n roof profile=sunspec");
+    settings.keep_alive = Span(std::time::Duration::from_millis(500));
+    assert_eq!(settings.check()[0].key, "keep_alive");
+}
+
+#[test]
 fn a_part_takes_no_interval_and_no_other_device_takes_its_name() {
     assert_eq!(
         only("tcp://x\n roof profile=sunspec\n roof-grid interval=1s").key,
