@@ -1,5 +1,5 @@
-//! Meters on one serial line with its real timing, read by the real program: 9600 baud, four that answer
-//! and one that is dead.
+//! Meters on serial lines with their real timing, read by the real program: 9600 baud, on each line four
+//! that answer and one that does not.
 
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,11 @@ use crate::parts::{Gateway, house, until};
 const METERS: u8 = 5;
 const DEAD: u8 = 5;
 const INTERVAL: Duration = Duration::from_secs(2);
-/// How long the neighbours are watched in each state.
-const WATCHED: Duration = Duration::from_secs(30);
-/// What they may lose of their polls.
+/// How long a unit is waited for.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the neighbours are watched in each state: fifty turns.
+const WATCHED: Duration = Duration::from_secs(100);
+/// What they get of their polls at least.
 const KEPT: f64 = 0.95;
 
 /// A meter whose values say which one it is.
@@ -29,31 +31,37 @@ fn line() -> Line {
     Line::start(LineSettings { baud: 9_600, units, ..LineSettings::default() }).unwrap()
 }
 
-fn sections(line: &Line) -> String {
+/// The meters of a line, each by the line's name and its unit id.
+fn sections(name: &str, line: &Line) -> String {
     let device = |unit| {
         format!(
-            "[modbus.line.device.m{unit}]\nprofile = \"eastron-sdm630\"\nunit = {unit}\nusage = \"load\"\n"
+            "[modbus.{name}.device.{name}{unit}]\nprofile = \"eastron-sdm630\"\nunit = {unit}\nusage = \"load\"\n"
         )
     };
     let devices: String = (1..=METERS).map(device).collect();
-    let seconds = INTERVAL.as_secs();
+    let (interval, timeout, path) = (INTERVAL.as_secs(), TIMEOUT.as_secs(), line.path());
     format!(
-        "[modbus.line]\naddress = \"rtu://{}?baud=9600\"\ninterval = \"{seconds}s\"\n{devices}",
-        line.path()
+        "[modbus.{name}]\naddress = \"rtu://{path}?baud=9600\"\ninterval = \"{interval}s\"\n\
+         timeout = \"{timeout}s\"\n{devices}"
     )
 }
 
-/// What each neighbour got of the polls that were due to it, while it was watched.
+/// Watches the neighbours: each gets the polls that are due to it, and none waits longer for one than the
+/// silence of the dead unit explains.
 async fn watched(line: &Line, when: &str) {
-    let count = || (1..DEAD).map(|unit| line.port().traffic(unit).answers).collect::<Vec<_>>();
-    let (before, began) = (count(), Instant::now());
+    let began = Instant::now();
     tokio::time::sleep(WATCHED).await;
-    let due = began.elapsed().as_secs_f64() / INTERVAL.as_secs_f64();
-    for (unit, (before, after)) in (1..).zip(before.into_iter().zip(count())) {
-        let polls = (after - before) as f64;
-        // The window cuts the first and the last one.
-        assert!(polls + 1.0 >= due * KEPT, "{when}: unit {unit} got {polls} of {due} polls");
-        assert!(polls <= due + 1.0, "{when}: unit {unit} got {polls} of {due} polls");
+    let ended = Instant::now();
+    let due = (ended - began).as_secs_f64() / INTERVAL.as_secs_f64();
+    for unit in 1..DEAD {
+        let arrivals = line.port().arrivals(unit);
+        let polls: Vec<_> = arrivals.into_iter().filter(|at| (began..ended).contains(at)).collect();
+        let count = polls.len() as f64;
+        assert!(count >= due * KEPT, "{when}: unit {unit} got {count} of {due} polls");
+        assert!(count <= due + 2.0, "{when}: unit {unit} got {count} of {due} polls");
+        let edges: Vec<_> = [began].into_iter().chain(polls).chain([ended]).collect();
+        let longest = edges.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert!(longest <= INTERVAL * 2 + TIMEOUT, "{when}: unit {unit} waited {longest:?}");
     }
 }
 
@@ -67,37 +75,57 @@ async fn availability(gateway: &Gateway, device: &str, wanted: &str) -> serde_js
     .await
 }
 
-#[tokio::test]
-async fn four_meters_keep_their_period_while_a_fifth_on_the_line_is_dead() {
-    let line = line();
-    line.port().fault(Fault::Silence { executed: false }, Scope::ALL.unit(DEAD));
-    let gateway = Gateway::start(house::GATEWAY, &sections(&line)).await;
-    for unit in 1..DEAD {
-        let points = gateway.points(&format!("m{unit}")).await;
-        assert_eq!(points["activePower"], f64::from(unit) * 100.0 + 26.0);
-    }
-    let dead = availability(&gateway, "m5", "offline").await;
-    let problem = dead["problem"].as_str().unwrap();
-    assert!(problem.contains("Unit 5 at rtu://") && problem.contains("nothing came within"), "{problem}");
-    watched(&line, "dead from the start").await;
+fn silent() -> (Fault, Scope) {
+    (Fault::Silence { executed: false }, Scope::ALL.unit(DEAD))
+}
 
-    line.port().clear_faults();
-    availability(&gateway, "m5", "online").await;
-    line.port().fault(Fault::Silence { executed: false }, Scope::ALL.unit(DEAD));
-    watched(&line, "while it dies").await;
-    availability(&gateway, "m5", "offline").await;
-    // Nobody else may speak on a line, and each frame has its silence before it.
-    assert_eq!((line.collisions(), line.rushed()), (0, 0));
-    for unit in 1..DEAD {
-        let device = gateway.get(&format!("/v1/devices/m{unit}")).await;
-        assert_eq!(
-            (&device["availability"], &device["problem"]),
-            (&"online".into(), &serde_json::Value::Null)
-        );
+#[tokio::test]
+async fn four_meters_keep_their_period_while_a_fifth_on_the_line_is_dead_dies_or_comes_back() {
+    let lines = ["dead", "dying", "back"].map(|name| (name, line()));
+    let [(_, dead), (_, dying), (_, back)] = &lines;
+    let (fault, scope) = silent();
+    dead.port().fault(fault, scope);
+    let sections: String = lines.iter().map(|(name, line)| sections(name, line)).collect();
+    let gateway = Gateway::start(house::GATEWAY, &sections).await;
+    for (name, _) in &lines {
+        for unit in 1..=METERS {
+            if (*name, unit) != ("dead", DEAD) {
+                let points = gateway.points(&format!("{name}{unit}")).await;
+                assert_eq!(points["activePower"], f64::from(unit) * 100.0 + 26.0);
+            }
+        }
     }
-    line.port().clear_faults();
-    availability(&gateway, "m5", "online").await;
-    gateway.points("m5").await;
+    let told = availability(&gateway, "dead5", "offline").await;
+    let problem = told["problem"].as_str().unwrap();
+    assert!(problem.contains("Unit 5 at rtu://") && problem.contains("nothing came within"), "{problem}");
+
+    for line in [dying, back] {
+        let (fault, scope) = silent();
+        line.port().fault(fault, scope);
+    }
+    tokio::join!(
+        watched(dead, "dead from the start"),
+        watched(dying, "while it dies"),
+        watched(back, "while it dies and comes back"),
+        availability(&gateway, "dying5", "offline"),
+        async {
+            availability(&gateway, "back5", "offline").await;
+            back.port().clear_faults();
+            availability(&gateway, "back5", "online").await;
+            gateway.points("back5").await;
+        },
+    );
+    for (name, line) in &lines {
+        // Nobody else may speak on a line, and each frame has its silence before it.
+        assert_eq!((line.collisions(), line.rushed()), (0, 0), "{name}");
+        for unit in 1..DEAD {
+            let device = gateway.get(&format!("/v1/devices/{name}{unit}")).await;
+            assert_eq!(
+                (&device["availability"], &device["problem"]),
+                (&"online".into(), &serde_json::Value::Null)
+            );
+        }
+    }
 }
 
 #[tokio::test]
@@ -105,7 +133,7 @@ async fn a_line_whose_adapter_is_pulled_out_comes_back_by_itself_with_all_its_me
     let line = line();
     // A program that is started while the cable is in would hold the other end of the terminal, too.
     line.unplug().await;
-    let gateway = Gateway::start(house::GATEWAY, &sections(&line)).await;
+    let gateway = Gateway::start(house::GATEWAY, &sections("m", &line)).await;
     away(&gateway).await;
     line.plug().unwrap();
     for unit in 1..=METERS {

@@ -94,7 +94,8 @@ pub trait Driver: Send {
 
     /// One cheap request, or the discovery where the unit is not known yet. Returns its devices.
     /// Comes before the first read, and before the next one of a unit that was away: what a unit must
-    /// be set up with is sent here, for it may have lost it meanwhile.
+    /// be set up with is sent here, for it may have lost it meanwhile. Dropped early when a unit that was
+    /// away is asked out of turn and others wait: after a few times what the link takes for its answers.
     ///
     /// # Errors
     /// [`Fault`] when it does not answer usefully.

@@ -3,10 +3,11 @@
 //! | state | what it is asked | when |
 //! | --- | --- | --- |
 //! | new, unlinked | a probe, then a read | at once |
+//! | doubted: silent at its first probe, and told | a probe, then a read | soon |
 //! | live | a read | in its rhythm |
 //! | failing, not told yet | a read | in its rhythm |
 //! | refusing: answers, but nothing useful | a probe, then a read | in its rhythm, not faster than every 1 s |
-//! | quarantined: silent | a probe, then a read | after growing pauses |
+//! | quarantined: silent twice and for 3 s | a probe, then a read | after growing pauses |
 //!
 //! It is back when the read after the probe brought something: a unit that answers probes only would
 //! otherwise come and go all the time.
@@ -16,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    patience::{Pauses, Run, URGENT_PAUSE},
+    patience::{ASK_AGAIN, Pauses, Run, URGENT_PAUSE},
     schedule::{Ask, Rhythm},
 };
 
@@ -39,7 +40,7 @@ pub(super) struct Health {
     state: State,
     /// When a unit that is in no rhythm is asked.
     due: Instant,
-    /// When it last answered or failed to.
+    /// When it last answered, or failed to.
     asked: Instant,
     /// It answered the probe: it is read at once, to see whether it is back.
     probed: bool,
@@ -55,6 +56,8 @@ enum State {
     Refusing {
         silent: Option<Run>,
     },
+    /// Silent since it was found to be there, or since a command found it away.
+    Doubted(Run),
     Quarantined(Pauses),
     /// Its link was away.
     Unlinked,
@@ -76,12 +79,23 @@ impl Health {
             State::New | State::Unlinked => own,
             State::Live | State::Failing { .. } | State::Refusing { .. } => self.rhythm.ask(),
             State::Quarantined(_) if urgent => {
-                let due = self.due.min(self.asked + URGENT_PAUSE);
+                let due = self.turn(gate).min(self.asked + URGENT_PAUSE);
                 Ask { due, deadline: due }
             }
-            // Its deadline stays its own, so that the one that waits longest is the next.
-            State::Quarantined(_) => Ask { due: gate.map_or(self.due, |gate| gate.max(self.due)), ..own },
+            // Its deadline stays its own, so that the one that waits longest is the next. That of a second
+            // probe lies behind those of all first ones, and of the reads after them.
+            State::Doubted(_) | State::Quarantined(_) => Ask { due: self.turn(gate), ..own },
         }
+    }
+
+    /// When the probe of a silent unit is its turn.
+    fn turn(&self, gate: Option<Instant>) -> Instant {
+        gate.map_or(self.due, |gate| gate.max(self.due))
+    }
+
+    /// Is a probe now one before its turn, which others on the link pay for?
+    pub fn is_early(&self, now: Instant, gate: Option<Instant>) -> bool {
+        self.is_set_aside() && gate.is_some() && now < self.turn(gate)
     }
 
     /// A command changed it: it is read at once, and keeps its rhythm.
@@ -104,12 +118,21 @@ impl Health {
         matches!(self.state, State::Quarantined(_))
     }
 
+    /// Is it yet to be asked once more before it is set aside?
+    pub fn is_doubted(&self) -> bool {
+        matches!(self.state, State::Doubted(_))
+    }
+
     /// It is asked now; says how many turns were dropped because it was not before.
     pub fn begin(&mut self, now: Instant) -> u64 {
         match self.state {
             State::Live | State::Failing { .. } => self.rhythm.take(now),
             // It is told to be offline: nobody misses these.
-            State::New | State::Refusing { .. } | State::Quarantined(_) | State::Unlinked => 0,
+            State::New
+            | State::Refusing { .. }
+            | State::Doubted(_)
+            | State::Quarantined(_)
+            | State::Unlinked => 0,
         }
     }
 
@@ -143,8 +166,11 @@ impl Health {
             }
             State::Refusing { silent } => self.away(now, longer(silent)),
             State::Quarantined(pauses) if is_silent => self.quarantined(now, pauses),
-            State::New | State::Unlinked if is_silent => self.quarantined(now, Pauses::new()),
-            State::New | State::Unlinked | State::Quarantined(_) => State::Refusing { silent: None },
+            State::New | State::Unlinked if is_silent => self.doubted(now, Run::longer(None, now)),
+            State::Doubted(run) if is_silent => self.doubted(now, Run::longer(Some(run), now)),
+            State::New | State::Unlinked | State::Doubted(_) | State::Quarantined(_) => {
+                State::Refusing { silent: None }
+            }
         };
         let passed = self.rhythm.resume(now);
         if matches!(self.state, State::Refusing { .. }) {
@@ -161,9 +187,22 @@ impl Health {
         }
     }
 
+    fn doubted(&mut self, now: Instant, run: Run) -> State {
+        if run.is_over(now) {
+            return self.quarantined(now, Pauses::new());
+        }
+        self.due = now + ASK_AGAIN;
+        State::Doubted(run)
+    }
+
     fn quarantined(&mut self, now: Instant, mut pauses: Pauses) -> State {
         self.due = now + pauses.next();
         State::Quarantined(pauses)
+    }
+
+    /// It did not answer a probe before its turn: that one comes when it would have.
+    pub fn glanced(&mut self, now: Instant) {
+        self.asked = now;
     }
 
     /// A command found out that it is away.

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Schedule;
 use crate::UnitId;
 
-/// The share of its time that a link may spend on polls: the rest is for commands and probes.
-const ROOM: f64 = 0.9;
 /// Over which time missed turns are looked at.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Polls are being missed when more than this share of a window's turns was …
@@ -27,7 +26,7 @@ pub(super) struct Demand<'a> {
 /// By which factor all intervals must grow so that every unit can have its turns; none when they can.
 pub(super) fn stretch(demands: &[Demand<'_>]) -> Option<f64> {
     let share = |demand: &Demand<'_>| demand.turn.as_secs_f64() / demand.interval.as_secs_f64().max(0.001);
-    let factor = demands.iter().map(share).sum::<f64>() / ROOM;
+    let factor = demands.iter().map(share).sum::<f64>() / Schedule::ROOM;
     (factor > 1.0).then_some(factor)
 }
 

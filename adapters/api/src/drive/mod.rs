@@ -31,6 +31,7 @@ use self::{
     health::Health,
     link::Link,
     load::Turns,
+    patience::Answers,
     poll::State,
     proof::Proof,
     schedule::{Ask, Rhythm},
@@ -44,6 +45,12 @@ use crate::{
 pub struct Schedule {
     /// One probe, read, write or read-back takes no longer, whatever the driver thinks.
     pub deadline: Duration,
+}
+
+impl Schedule {
+    /// The share of its time that a link may spend on polls: the rest is for commands and probes. Intervals
+    /// that need more than that are warned of.
+    pub const ROOM: f64 = 0.9;
 }
 
 impl Default for Schedule {
@@ -74,8 +81,11 @@ struct Loop<D> {
     members: Vec<Member>,
     settling: Vec<(Job, Proof)>,
     link: Link,
-    /// The last time that a unit was silent: when that was known, and how long it took.
+    /// The silence that is paid for the longest: when it was known, and how long it took.
     silence: Option<(Instant, Duration)>,
+    /// Until then, what is due to be read goes before what is due to be probed.
+    reads_first: Instant,
+    answers: Answers,
     turns: Turns,
     /// What was last told of intervals that the link cannot keep.
     too_much: load::Told,
@@ -110,11 +120,32 @@ pub async fn drive<D: Driver>(driver: D, schedule: Schedule, context: Context) -
         settling: Vec::new(),
         link: Link::new(now),
         silence: None,
+        reads_first: now,
+        answers: Answers::default(),
         turns: Turns::new(now),
         too_much: load::Told::default(),
     };
     running.weigh();
     running.run().await
+}
+
+/// Before these no silent unit is probed: the others on the link keep their period.
+#[derive(Clone, Copy)]
+struct Gates {
+    /// Of those that are asked once more before they are set aside.
+    second: Instant,
+    /// Of those that are set aside.
+    aside: Instant,
+}
+
+impl Gates {
+    /// The one that the unit waits at.
+    fn of(self, member: &Member) -> Option<Instant> {
+        match &member.health {
+            health if health.is_doubted() => Some(self.second),
+            health => health.is_set_aside().then_some(self.aside),
+        }
+    }
 }
 
 enum Turn {
@@ -180,19 +211,23 @@ impl<D: Driver> Loop<D> {
     fn asks(&self) -> impl Iterator<Item = Ask> {
         let is_urgent = |member: &Member| self.context.commands.is_urgent(&member.id);
         let free_at = self.link.free_at(self.link.is_down() && self.members.iter().any(is_urgent));
-        let gate = self.gate();
+        let gates = self.gates();
         self.members.iter().map(move |member| {
             let urgent = member.health.is_set_aside() && is_urgent(member);
-            let ask = member.health.ask(urgent, gate);
+            let ask = member.health.ask(urgent, gates.and_then(|gates| gates.of(member)));
             Ask { due: ask.due.max(free_at), ..ask }
         })
     }
 
-    /// Before this no silent unit is probed: the others on the link keep their period.
-    fn gate(&self) -> Option<Instant> {
+    /// None when there is nobody to be spared.
+    fn gates(&self) -> Option<Gates> {
         let (known, took) = self.silence?;
-        let aside = self.members.iter().filter(|member| member.health.is_set_aside()).count();
-        (aside < self.members.len()).then(|| known + patience::between_probes(took, aside))
+        let count = |is: fn(&Health) -> bool| self.members.iter().filter(|member| is(&member.health)).count();
+        let (doubted, aside) = (count(Health::is_doubted), count(Health::is_set_aside));
+        (doubted + aside < self.members.len()).then(|| Gates {
+            second: known + patience::before_second(took, doubted),
+            aside: known + patience::between_probes(took),
+        })
     }
 
     /// Hands readings over; false when the stop came first. A journal without room is no hang of this

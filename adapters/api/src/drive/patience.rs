@@ -11,18 +11,32 @@ const FAILURES: u32 = 2;
 /// … and for this long, is told to be away.
 const FAILING_FOR: Duration = Duration::from_secs(3);
 
+/// The pause before what was silent at its first probe is asked once more: one lost frame sets nothing
+/// aside. With a timeout of a second, the second silence is one that lasted.
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(2);
+
 /// The first pause, and the longest that the growth leads to. Jitter adds up to as much again, so
-/// that what is away is asked every 5 minutes at least.
+/// that what is away is asked every 5 minutes, unless [`between_probes`] makes it wait for others.
 pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(150));
 /// No pause is longer.
 pub(super) const LONGEST: Duration = Duration::from_secs(300);
 
 /// The pause, at most, while a setpoint has to be given back: with the probe's own time it is asked
-/// every 10 s at least.
+/// every 10 s at least. This one is kept whatever it costs the neighbours: one such unit costs them a
+/// [`Answers::glance`] each time, which is less than a turn where answers are quick. Where answers take
+/// a good part of a second, or many units of one link have something to give back, the neighbours lose
+/// more than 5 % of their polls until that is done.
 pub(super) const URGENT_PAUSE: Duration = Duration::from_secs(7);
 
 /// Probes of the silent units of a link leave this many times their own time to the others.
 const SHARE: u32 = 20;
+
+/// A glance lasts so many times the longest answer of the link …
+const MARGIN: u32 = 3;
+/// … and this long at least.
+const SHORTEST_GLANCE: Duration = Duration::from_millis(300);
+/// What is left of the longest answer with each one after it: half of it after 700.
+const FADES: f64 = 0.999;
 
 /// Failures in a row.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +78,36 @@ impl Pauses {
 }
 
 /// The pause between two probes of silent units on a link with others that answer: one that took
-/// `took` may come again after `SHARE` times as long. With `aside` units taking turns each waits
-/// that many of these pauses, but no longer than the longest.
-pub(super) fn between_probes(took: Duration, aside: usize) -> Duration {
-    let aside = u32::try_from(aside).unwrap_or(u32::MAX).max(1);
-    took.saturating_mul(SHARE).min(LONGEST / aside)
+/// `took` may come again after `SHARE` times as long. The units take turns, so that each of them waits
+/// for as many such pauses as there are; with a timeout of 1 s that is longer than the longest pause
+/// from 15 of them on. The neighbours' period goes before the 5 minutes then.
+pub(super) fn between_probes(took: Duration) -> Duration {
+    took.saturating_mul(SHARE)
+}
+
+/// The pause before the second probe of one of `doubted` units, on a link with others that answer: soon
+/// when it is one, for that may be a lost frame, and as after any other probe when they are many.
+pub(super) fn before_second(took: Duration, doubted: usize) -> Duration {
+    took.saturating_mul(u32::try_from(doubted).unwrap_or(SHARE).clamp(1, SHARE))
+}
+
+/// How long the answers of a link take.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Answers {
+    longest: Duration,
+}
+
+impl Answers {
+    /// One came, after so long. What is long ago counts ever less.
+    pub fn took(&mut self, took: Duration) {
+        self.longest = self.longest.mul_f64(FADES).max(took);
+    }
+
+    /// How long a unit that is set aside is waited for when it is probed out of turn, because a setpoint
+    /// has to be given back. One that answers more slowly is found by the probe that is its turn.
+    pub fn glance(self) -> Duration {
+        self.longest.saturating_mul(MARGIN).max(SHORTEST_GLANCE)
+    }
 }
 
 #[cfg(test)]
@@ -85,11 +124,24 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_leaves_twenty_times_its_time_to_the_others_within_five_minutes() {
+    fn a_probe_leaves_twenty_times_its_time_to_the_others() {
         let second = Duration::from_secs(1);
-        assert_eq!(between_probes(second, 1), second * 20);
-        assert_eq!(between_probes(second, 10), second * 20, "each of the ten waits 200 s");
-        assert_eq!(between_probes(second, 30), second * 10, "each of the thirty waits 5 min");
-        assert_eq!(between_probes(Duration::from_secs(30), 1), LONGEST);
+        assert_eq!(between_probes(second), second * 20);
+        assert_eq!(between_probes(second * 30), second * 600, "more than 5 min");
+        let pauses = [1, 5, 20, 40].map(|doubted| before_second(second, doubted));
+        assert_eq!(pauses, [second, second * 5, second * 20, second * 20]);
+    }
+
+    #[test]
+    fn a_glance_lasts_three_times_the_longest_answer_of_late() {
+        let mut answers = Answers::default();
+        assert_eq!(answers.glance(), SHORTEST_GLANCE);
+        answers.took(Duration::from_millis(200));
+        answers.took(Duration::from_millis(20));
+        assert!(answers.glance().abs_diff(Duration::from_millis(600)) < Duration::from_millis(2));
+        (0..700).for_each(|_| answers.took(Duration::from_millis(20)));
+        assert_eq!(answers.glance(), SHORTEST_GLANCE);
+        (0..10_000).for_each(|_| answers.took(Duration::from_millis(150)));
+        assert_eq!(answers.glance(), Duration::from_millis(450));
     }
 }

@@ -9,7 +9,8 @@ use super::{
     Loop, Member,
     health::Failure,
     load::{self, Demand, Strain},
-    schedule::earliest,
+    patience,
+    schedule::{Ask, earliest},
     within,
 };
 use crate::{AdapterError, Availability, Counter, DeviceInfo, Driver, Fault, Problem, Wanted};
@@ -26,14 +27,16 @@ impl<D: Driver> Loop<D> {
     /// Asks the unit whose deadline is the earliest of those that are due.
     pub(super) async fn poll_one(&mut self) -> Result<(), AdapterError> {
         let began = Instant::now();
-        let Some(at) = earliest(self.asks(), began) else {
+        let Some(at) = self.next(began) else {
             return Ok(());
         };
         let unit = self.members[at].id.clone();
         let deadline = self.schedule.deadline;
         if self.members[at].health.needs_probe() {
-            match within(deadline, self.driver.probe(&unit)).await {
-                Ok(devices) => self.found(at, devices).await,
+            let glance = self.glance(at, began);
+            match within(glance.unwrap_or(deadline), self.driver.probe(&unit)).await {
+                Ok(devices) => self.found(at, devices, began).await,
+                Err(Fault::Silent(_)) if glance.is_some() => self.glanced(at, began),
                 Err(fault) => self.failed(at, &fault, began).await,
             }
             return Ok(());
@@ -43,6 +46,7 @@ impl<D: Driver> Loop<D> {
             Ok(readings) => {
                 let now = Instant::now();
                 self.link_answered(now);
+                self.answers.took(now - began);
                 if self.members[at].health.answered(now) {
                     tracing::info!(%unit, devices = self.members[at].devices.len(), "unit answers");
                 }
@@ -54,6 +58,33 @@ impl<D: Driver> Loop<D> {
                 Ok(())
             }
         }
+    }
+
+    /// Whose turn it is. After a silence the reads that came due meanwhile go first, for as long as it took:
+    /// many units that are dead when the link opens do not shut out those that answer.
+    fn next(&self, now: Instant) -> Option<usize> {
+        let asks = || self.asks().zip(&self.members).map(|(ask, member)| (ask, member.health.needs_probe()));
+        let is_read_due = asks().any(|(ask, is_probe)| !is_probe && ask.due <= now);
+        let probes_from = if is_read_due { self.reads_first } else { now };
+        let held = |(ask, is_probe): (Ask, bool)| {
+            if is_probe { Ask { due: ask.due.max(probes_from), ..ask } } else { ask }
+        };
+        earliest(asks().map(held), now)
+    }
+
+    /// How long the unit is waited for when it is only asked so soon because a setpoint has to be given back,
+    /// and others pay for it. None: for as long as the driver wants.
+    fn glance(&self, at: usize, now: Instant) -> Option<Duration> {
+        let gate = self.gates().and_then(|gates| gates.of(&self.members[at]));
+        self.members[at].health.is_early(now, gate).then(|| self.answers.glance())
+    }
+
+    /// It did not answer so soon, which is no news. Whether its link could be opened is not known either.
+    fn glanced(&mut self, at: usize, began: Instant) {
+        let now = Instant::now();
+        self.count(at, Counter::FailedPolls, 1);
+        self.reads_first = now + (now - began);
+        self.members[at].health.glanced(now);
     }
 
     fn take_turn(&mut self, at: usize, now: Instant) {
@@ -77,9 +108,10 @@ impl<D: Driver> Loop<D> {
     }
 
     /// It answered a probe, and is read next.
-    async fn found(&mut self, at: usize, devices: Vec<DeviceInfo>) {
+    async fn found(&mut self, at: usize, devices: Vec<DeviceInfo>, began: Instant) {
         let now = Instant::now();
         self.link_answered(now);
+        self.answers.took(now - began);
         self.weigh();
         let member = &mut self.members[at];
         member.health.probed(now);
@@ -120,8 +152,9 @@ impl<D: Driver> Loop<D> {
             return;
         };
         self.link_answered(now);
-        if failure == Failure::Silent {
-            self.silence = Some((now, now - began));
+        match failure {
+            Failure::Silent => self.silent(now, now - began),
+            Failure::Refused => self.answers.took(now - began),
         }
         let (is_away, missed) = self.members[at].health.failed(now, failure);
         self.count(at, Counter::MissedPolls, missed);
@@ -130,6 +163,15 @@ impl<D: Driver> Loop<D> {
         } else {
             tracing::debug!(unit = %self.members[at].id, %problem, "unit gave no readings");
         }
+    }
+
+    /// A short silence does not end what a long one costs.
+    fn silent(&mut self, now: Instant, took: Duration) {
+        let paid = |(known, took): (Instant, Duration)| known + patience::between_probes(took);
+        if self.silence.is_none_or(|longest| paid(longest) < paid((now, took))) {
+            self.silence = Some((now, took));
+        }
+        self.reads_first = now + took;
     }
 
     /// Neither a command nor a probe reached it: that is told at once.

@@ -47,6 +47,41 @@ async fn a_unit_is_set_aside_after_two_silences_over_three_seconds_and_probed_ev
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_silent_at_its_first_probe_is_told_and_set_aside_after_two_times_and_three_seconds_only() {
+    let start = Instant::now();
+    let second = |n: u32| start + SECOND * n;
+    let fresh = || unit(SECOND, start);
+    let lost = || {
+        let mut health = live(SECOND, start);
+        health.lost(start, Failure::Silent);
+        health
+    };
+    let unlinked = || {
+        let mut health = live(SECOND, start);
+        health.unlinked(start);
+        health
+    };
+    for (mut health, silences) in [(fresh(), 0), (unlinked(), 0), (lost(), 1)] {
+        if silences == 0 {
+            assert!(health.failed(start, Failure::Silent).0, "it is told");
+        }
+        assert!(!health.is_set_aside() && health.needs_probe());
+        assert_eq!(due(&health), second(2));
+        let gate = second(5);
+        assert_eq!(health.ask(true, Some(gate)).due, gate, "nothing is urgent enough to come before it");
+        assert!(health.failed(second(2), Failure::Silent).0 && !health.is_set_aside(), "not for 3 s yet");
+        assert!(health.failed(second(3), Failure::Silent).0 && health.is_set_aside());
+    }
+    // One that answers, and be it without use, was not set aside.
+    let mut health = lost();
+    health.failed(second(2), Failure::Refused);
+    assert!(!health.is_doubted() && !health.is_set_aside());
+    let mut health = lost();
+    health.probed(second(2));
+    assert!(health.answered(second(2)) && health.is_in_use());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_answers_without_use_is_told_after_the_same_time_and_asked_at_its_own_interval() {
     let start = Instant::now();
     let mut health = live(SECOND * 5, start);
@@ -119,6 +154,7 @@ async fn a_unit_that_was_set_aside_is_asked_more_often_while_it_is_urgent() {
     let mut now = Instant::now();
     let mut health = live(SECOND * 5, now);
     health.lost(now, Failure::Silent);
+    assert!(!health.is_early(now, Some(now + LONGEST)), "not set aside yet");
     while due(&health) < now + PAUSE.1 {
         now = due(&health);
         health.failed(now, Failure::Silent);
@@ -127,6 +163,12 @@ async fn a_unit_that_was_set_aside_is_asked_more_often_while_it_is_urgent() {
     assert_eq!(health.ask(false, gate).due, now + LONGEST * 2, "not for the sake of the others");
     let urgent = health.ask(true, gate);
     assert_eq!((urgent.due, urgent.deadline), (now + URGENT_PAUSE, now + URGENT_PAUSE));
+    assert!(health.is_early(urgent.due, gate) && !health.is_early(now + LONGEST * 2, gate));
+    assert!(!health.is_early(urgent.due, None), "nobody is to be spared");
+    let own = due(&health);
+    health.glanced(urgent.due);
+    assert_eq!(health.ask(true, gate).due, urgent.due + URGENT_PAUSE);
+    assert_eq!(due(&health), own, "its own turn stays");
     health.probed(now);
     health.answered(now);
     assert!(health.ask(true, gate).due <= now + SECOND * 5, "one that answers keeps its rhythm");

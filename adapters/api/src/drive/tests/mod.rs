@@ -48,6 +48,9 @@ struct State {
     /// … and so often it still is at once; what was left at each look.
     wakes: u32,
     left: Vec<u32>,
+    /// The driver does something once it rested for so long; how often it began to rest.
+    rest: Option<Duration>,
+    rests: u32,
 }
 
 /// The device, the journal and the log of a test.
@@ -140,6 +143,19 @@ impl Driver for World {
         } else {
             ReadBack::Different { requested: power(wanted), observed }
         }
+    }
+
+    async fn rest(&mut self) {
+        let rest = self.set(|state| {
+            state.rests += 1;
+            state.rest
+        });
+        match rest {
+            Some(rest) => tokio::time::sleep(rest).await,
+            None => std::future::pending().await,
+        }
+        self.set(|state| state.rest = None);
+        self.say("rested");
     }
 
     async fn close(&mut self) -> Result<(), AdapterError> {

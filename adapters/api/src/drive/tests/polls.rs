@@ -135,6 +135,10 @@ async fn a_command_goes_before_all_polls_that_are_due() {
     bus.stop().await;
 }
 
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
 fn mood() -> impl Strategy<Value = Mood> {
     prop_oneof![4 => Just(Mood::Answers), 1 => Just(Mood::Silent), 1 => Just(Mood::Busy), 1 => Just(Mood::Refuses)]
 }
@@ -154,8 +158,10 @@ async fn mixed(units: &[(u64, u64, u64, Mood)]) -> Result<(), TestCaseError> {
     let bus = Polled::begin(Bus::new(units.iter().map(spec).collect()));
     bus.ms(60_000).await;
     bus.bus.happened();
-    const WATCHED: u64 = 120_000;
-    bus.ms(WATCHED).await;
+    // Long enough for the longest pause of a silent one, and then for all of them to take their turns.
+    let watched = Duration::from_secs(800);
+    let begun = bus.bus.age();
+    tokio::time::sleep(watched).await;
     let log = bus.bus.happened();
     // The longest that one round over all units can take: probes of silent ones come between, with the
     // read after one that was answered, and nobody is passed over twice for one that came due later.
@@ -169,11 +175,24 @@ async fn mixed(units: &[(u64, u64, u64, Mood)]) -> Result<(), TestCaseError> {
             .filter(|line| line.unit == at && matches!(&*line.what, "read" | "probe"))
             .map(|line| line.at)
             .collect();
-        let reads = reads(&log, at);
         if *mood == Mood::Silent {
-            prop_assert!(!asked.is_empty() || units.len() > 1, "{at} is never probed");
+            let silent = units.iter().filter(|(.., mood)| *mood == Mood::Silent);
+            let turns: u64 = silent
+                .map(|(_, _, timeout, _)| patience::between_probes(ms(*timeout)))
+                .sum::<Duration>()
+                .as_millis() as u64;
+            let bound = patience::LONGEST + ms(turns + 4 * round + 10_000);
+            let ends = std::iter::once(begun).chain(asked).chain([begun + watched]);
+            let ends: Vec<_> = ends.collect();
+            let longest = ends.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(Duration::MAX);
+            prop_assert!(
+                longest <= bound && bound < watched,
+                "{at} was not probed for {longest:?} of {bound:?}"
+            );
             continue;
         }
+        // The first minutes are enough to compare every read with every other one.
+        let reads: Vec<_> = reads(&log, at).into_iter().filter(|read| *read - begun < ms(120_000)).collect();
         let longest = asked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(Duration::MAX);
         let slowest = units.iter().map(|(interval, ..)| *interval).max().unwrap_or(0);
         let bound = Duration::from_millis(2 * interval.max(&1_000) + 4 * round + slowest + 10_000);

@@ -59,3 +59,49 @@ async fn a_refresh_without_room_in_the_journal_is_no_hang_and_does_not_hold_up_t
     let outcome = outcome.await.unwrap();
     assert!(is_not_sent(&outcome), "{outcome:?}");
 }
+
+/// The loop, with a driver that does something after resting for so long.
+async fn resting(rest: u64) -> Running {
+    let home = Running::start().await;
+    home.world.set(|state| (state.rest, state.rests) = (Some(Duration::from_secs(rest)), 0));
+    home.jobs.send(None).await.unwrap();
+    home
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_driver_rests_while_nothing_is_due_and_is_not_asked_to_over_and_over() {
+    let home = resting(10).await;
+    home.seconds(9).await;
+    assert_eq!(home.world.happened(), [""; 0]);
+    home.seconds(2).await;
+    assert_eq!(home.world.happened(), ["rested"]);
+    home.seconds(85).await;
+    assert_eq!(home.world.happened(), [""; 0]);
+    let rests = home.world.set(|state| state.rests);
+    assert!((2..=4).contains(&rests), "{rests}");
+    home.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_ends_the_rest_of_the_driver_at_once() {
+    let home = resting(10).await;
+    home.seconds(5).await;
+    let start = Instant::now();
+    assert_eq!(home.run(|_| {}).await, done(1.0, true));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    home.seconds(8).await;
+    assert_eq!(home.world.happened(), ["write set_power 1 timer None", "look", "read"], "a new rest began");
+    home.seconds(3).await;
+    assert_eq!(home.world.happened(), ["rested"]);
+    home.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_is_due_and_the_stop_end_the_rest_of_the_driver_at_once() {
+    let home = resting(1_000).await;
+    home.seconds(300).await;
+    assert_eq!(home.world.happened(), ["read"; 3]);
+    let start = Instant::now();
+    home.stop().await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}

@@ -1,5 +1,6 @@
 //! The whole driver against a device on a socket.
 
+mod classes;
 mod commands;
 mod der;
 mod holes;
