@@ -2,6 +2,7 @@
 //! returned, and the next request works.
 
 mod debts;
+mod pace;
 mod serial;
 
 use super::*;
