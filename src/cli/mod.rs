@@ -84,7 +84,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logs(&arguments);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("no runtime: {error}"));

@@ -29,6 +29,8 @@ use super::{
 const TIDY: Duration = Duration::from_secs(60);
 /// Between two steps of deleting, so that commands get in between.
 const TIDY_STEP: Duration = Duration::from_millis(100);
+/// How long the first of several readings waits for the others.
+const GATHERED: Duration = Duration::from_millis(10);
 /// Hours of readings that age may delete within one hour. A clock that is wrong for a while then
 /// costs a day of the oldest readings at most, not all of them.
 const AGED_PER_HOUR: u32 = 24;
@@ -103,7 +105,10 @@ impl Thread {
             };
             let mut round = Round::default();
             match event {
-                Event::Readings(publish) => round.add(publish),
+                Event::Readings(publish) => {
+                    round.add(publish);
+                    self.wait_for_more(&mut round);
+                }
                 Event::Letter(letter) => self.open(letter, &mut round),
                 Event::Chunks(ask) => round.asks.push(ask),
                 // It panicked, and said so: batches stay batches until the next start.
@@ -117,6 +122,21 @@ impl Thread {
                 return self.close(close);
             }
             self.tidy(Instant::now());
+        }
+    }
+
+    /// Readings of many devices come one by one: a short wait lets one append serve several of them. Not
+    /// while somebody waits for the commit, and not a moment longer than until something else comes.
+    fn wait_for_more(&mut self, round: &mut Round) {
+        if round.waiting.is_empty() && self.readings.is_empty() {
+            select! {
+                recv(self.control) -> letter => {
+                    if let Ok(letter) = letter {
+                        self.open(letter, round);
+                    }
+                }
+                default(GATHERED) => {}
+            }
         }
     }
 

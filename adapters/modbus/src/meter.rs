@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use adapter_api::{
-    Capability, DeviceInfo, DeviceType, Fault, Moment, Reading, Usage, Wanted,
+    Capability, DeviceInfo, DeviceType, Fault, Moment, PointId, Reading, Usage, Wanted,
     profile::{Class, Function, Point, Setup},
 };
 use tokio::time::Instant;
 
 use crate::{
+    client::LinkError,
     codec,
     declare::with_commands,
+    fetch::is_refusal,
     plan::Extent,
     port::Port,
     reading::{Points, role_of},
@@ -20,7 +22,7 @@ use crate::{
 
 /// A unit that is one device with a profile.
 pub(crate) struct Meter {
-    points: Vec<(String, Point)>,
+    points: Vec<(PointId, Point)>,
     /// When each class is read next, in the order of `Class::ALL`; none: not before it is found again.
     due: [Option<Instant>; 4],
 }
@@ -49,14 +51,19 @@ pub(crate) fn interval(unit: &UnitConfig) -> Duration {
 
 impl Meter {
     pub fn new(unit: &UnitConfig) -> Self {
-        let points = unit.profile.points.iter().map(|(name, point)| (name.clone(), point.clone())).collect();
-        Self { points, due: [Some(Instant::now()); 4] }
+        let point = |(name, point): (&String, &Point)| (PointId::from(name.as_str()), point.clone());
+        Self { points: unit.profile.points.iter().map(point).collect(), due: [Some(Instant::now()); 4] }
     }
 
     /// The cheapest sign of life: the point with the lowest address. What it is set up with may be lost.
     pub async fn probe(&mut self, port: &mut Port<'_>) -> Result<Vec<DeviceInfo>, Fault> {
         if let Some(Extent { function, start, count }) = self.first() {
-            port.read(function, start, count).await.map_err(|error| port.fault(&error))?;
+            match port.read(function, start, count).await {
+                Ok(_) => {}
+                // It is there, and does not have this one: reading finds out what it has.
+                Err(LinkError::Exception(code)) if is_refusal(code) => {}
+                Err(error) => return Err(port.fault(&error)),
+            }
         }
         if port.unit.main.keys.control == Some(true) {
             for setup in &port.unit.profile.setup {
@@ -86,7 +93,7 @@ impl Meter {
         let mut points = Points::default();
         for ((name, point), words) in chosen.into_iter().zip(fetched) {
             let raw = words.and_then(|words| codec::number(&words, point.kind, point.order));
-            points.number(name, raw.map(|raw| codec::times(raw, point.scale)));
+            points.add(name.clone(), raw.map(|raw| codec::times(raw, point.scale)));
         }
         let unit = port.unit;
         self.served(&classes, turn, unit.interval);

@@ -16,13 +16,21 @@ impl Points {
     /// Adds a number that the device has. Currents become magnitudes: direction lives in power. A
     /// frequency of 0 means that there is no AC, not that it swings slowly.
     pub fn number(&mut self, name: &str, value: Option<f64>) {
+        if value.is_some() {
+            self.add(PointId::from(name), value);
+        }
+    }
+
+    /// The same with a name that is made once, for those who add it at every poll.
+    pub fn add(&mut self, point: PointId, value: Option<f64>) {
+        let name = point.as_str();
         let Some(value) = value.filter(|value| value.is_finite()) else { return };
         let value = if name.starts_with("current") { value.abs() } else { value };
         if name == "frequency" && value == 0.0 {
             return;
         }
         // Not "-0".
-        self.0.push((PointId::from(name), Value::Number(value + 0.0)));
+        self.0.push((point, Value::Number(value + 0.0)));
     }
 
     /// Adds one number per phase: `voltageL1` …

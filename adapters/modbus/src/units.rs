@@ -151,6 +151,7 @@ fn barred(profile: &Profile) -> Barred {
     let extent = |range: &Range| Extent {
         function: range.function,
         start: range.from,
+        // A table has one register more than its last number says: the last one of all is left out.
         count: (range.to - range.from).saturating_add(1),
     };
     let extents = |ranges: &[Range]| ranges.iter().map(extent).collect();

@@ -112,8 +112,18 @@ impl Default for Limits {
 }
 
 impl Limits {
+    fn check(&self) -> Result<(), String> {
+        let ranges = self.forbidden.iter().chain(&self.readable);
+        match ranges.into_iter().find(|range| range.from > range.to) {
+            Some(Range { from, to, .. }) => {
+                Err(format!("limits: the range from {from} to {to} ends before it begins"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// A point that the limits themselves keep from being read.
-    fn check(&self, name: &str, point: &Point) -> Result<(), String> {
+    fn check_point(&self, name: &str, point: &Point) -> Result<(), String> {
         let (first, count) = (point.register, point.kind.registers());
         let last = point.last().ok_or_else(|| format!("points.{name} ends above register 65535"))?;
         if count > self.block {
@@ -192,8 +202,9 @@ impl Profile {
         if !(1..=125).contains(&profile.limits.block) {
             return Err(wrong("limits.block must be 1 to 125".to_owned()));
         }
+        profile.limits.check().map_err(wrong)?;
         for (name, point) in &profile.points {
-            profile.limits.check(name, point).map_err(wrong)?;
+            profile.limits.check_point(name, point).map_err(wrong)?;
         }
         match &profile.signature {
             Some(_) if profile.discovery.is_some() => {
@@ -300,6 +311,8 @@ mod tests {
             let error = parse(limits, register).unwrap_err();
             assert!(error.contains("points.activePower") && error.contains(word), "{error}");
         }
+        let error = parse("forbidden = [{ from = 9, to = 7 }]", 5).unwrap_err();
+        assert!(error.contains("from 9 to 7 ends before it begins"), "{error}");
     }
 
     #[test]

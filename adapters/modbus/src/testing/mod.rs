@@ -155,6 +155,11 @@ impl Peer {
         self.state.lock().unwrap().moves.extend(moves);
     }
 
+    /// All is answered as it should be again.
+    pub fn forget_moves(&self) {
+        self.state.lock().unwrap().moves.clear();
+    }
+
     /// This register takes writes and keeps its value.
     pub fn stubborn(&self, address: u16) {
         self.state.lock().unwrap().stubborn.push(address);

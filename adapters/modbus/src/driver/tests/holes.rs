@@ -1,6 +1,8 @@
 //! Units that do not take every request of their profile: what they take is found out once, and
 //! remembered.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use adapter_api::{Clock, Moment, Wanted};
 
 use super::*;
@@ -79,26 +81,84 @@ async fn a_unit_that_takes_short_requests_only_gets_the_longest_that_it_takes() 
     assert_eq!(requests.len(), 3, "{requests:?}");
 }
 
+/// A driver whose wall clock the test sets.
+fn with_clock(peer: &Peer, notes: &Notes) -> (ModbusDriver, Arc<AtomicI64>) {
+    let wall = Arc::new(AtomicI64::new(0));
+    let shown = Arc::clone(&wall);
+    let clock = Clock::new("boot", move || Moment { wall_ms: shown.load(Ordering::Relaxed), mono_ms: 1 });
+    let driver = ModbusDriver::new("home", &peer.settings(METER), clock, Store::new(notes.clone())).unwrap();
+    (driver, wall)
+}
+
+const HOUR: i64 = 3_600_000;
+
 #[tokio::test]
-async fn what_was_learned_is_looked_at_again_after_a_week_and_after_an_absence() {
+async fn a_hole_is_looked_at_again_after_some_time_and_after_an_absence_and_its_end_is_remembered() {
     let peer = meter().await;
     let notes = Notes::default();
-    let week = 8 * 24 * 3_600_000;
+    let (mut driver, wall) = with_clock(&peer, &notes);
     peer.without(1, 62..64);
-    poll(&mut at(&peer, &notes, 0), &peer).await;
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 17);
     peer.input(1, 62, &[0x3F80, 0]);
-    let mut later = at(&peer, &notes, week);
-    let (names, requests) = poll(&mut later, &peer).await;
-    assert_eq!((names.len(), requests.len()), (18, 1), "an update brought it");
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 17, "it was learned just now");
+    wall.store(HOUR, Ordering::Relaxed);
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 18, "an update brought it");
+    assert_eq!(poll(&mut at(&peer, &notes, HOUR), &peer).await.0.len(), 18, "also after a restart");
+
     peer.without(1, 62..64);
-    assert_eq!(poll(&mut later, &peer).await.0.len(), 17);
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 17);
+    wall.store(2 * HOUR, Ordering::Relaxed);
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 17, "it is still missing, for two hours this time");
+    wall.store(3 * HOUR + 1, Ordering::Relaxed);
     peer.input(1, 62, &[0x3F80, 0]);
-    later.probe(&unit()).await.unwrap();
-    assert_eq!(poll(&mut later, &peer).await.0.len(), 17, "it was learned just now");
-    let mut back = at(&peer, &notes, week + 2 * 3_600_000);
-    assert_eq!(poll(&mut back, &peer).await.0.len(), 17);
-    back.probe(&unit()).await.unwrap();
-    assert_eq!(poll(&mut back, &peer).await.0.len(), 18);
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 17);
+    driver.probe(&unit()).await.unwrap();
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 18, "it was away");
+}
+
+#[tokio::test]
+async fn many_holes_are_found_over_some_polls_and_each_poll_brings_what_is_known_to_be_there() {
+    let peer = meter().await;
+    let mut driver = at(&peer, &Notes::default(), 0);
+    // Every second value of the first block, and all of the last but one.
+    for register in [0, 4, 8, 12, 16, 48, 52, 56, 60, 62, 70, 72] {
+        peer.without(1, register..register + 2);
+    }
+    let mut names = Vec::new();
+    for _ in 0..4 {
+        names = poll(&mut driver, &peer).await.0;
+        assert!(!names.is_empty());
+    }
+    assert_eq!(names.len(), 6, "{names:?}");
+    let (again, requests) = poll(&mut driver, &peer).await;
+    assert_eq!(again, names);
+    assert!(requests.iter().all(|seen| seen.count == 2) && requests.len() == 6, "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_unit_without_its_profiles_first_values_is_found_and_read() {
+    let peer = meter().await;
+    peer.without(1, 0..8);
+    let mut driver = at(&peer, &Notes::default(), 0);
+    driver.probe(&unit()).await.unwrap();
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 14);
+    assert_eq!(count(&mut driver, &peer).await, 1);
+}
+
+#[tokio::test]
+async fn values_that_a_unit_fails_to_read_for_a_moment_are_back_after_a_minute() {
+    let peer = meter().await;
+    let (mut driver, wall) = with_clock(&peer, &Notes::default());
+    peer.without(1, 44..48);
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 18);
+    // The second request is refused, however it is cut; the first one is not.
+    peer.moves(&[Move::Answer]);
+    peer.moves(&[Move::Exception(4); 20]);
+    let (names, _) = poll(&mut driver, &peer).await;
+    assert_eq!(names.len(), 10);
+    peer.forget_moves();
+    wall.store(60_000, Ordering::Relaxed);
+    assert_eq!(poll(&mut driver, &peer).await.0.len(), 18);
 }
 
 #[tokio::test]
