@@ -50,25 +50,39 @@ impl Form {
         }
     }
 
-    /// A read near `request` whose answer has another form than all of these.
-    pub fn unlike(owed: &[Form], request: &Request<'_>) -> Request<'static> {
+    /// Its function, which an exception names, too.
+    pub fn function(self) -> u8 {
+        match self {
+            Self::Registers(function, _) | Self::Echo(function, ..) => function,
+        }
+    }
+
+    /// A read near `request` whose answer has another form than all of these; none when all are owed.
+    pub fn unlike(owed: &[Form], request: &Request<'_>) -> Option<Request<'static>> {
         let (function, at, count) = match *request {
             Request::ReadInputRegisters(at, count) => (4, at, count),
             Request::ReadHoldingRegisters(at, count) => (3, at, count),
             Request::WriteSingleRegister(at, _) | Request::WriteMultipleRegisters(at, _) => (3, at, 2),
             _ => (3, 0, 2),
         };
-        // Within the same range where that is possible: what lies beyond may not exist.
-        let fewer = (1..count).rev();
-        let more = count + 1..=MAX_READ;
-        let other = fewer.chain(more).find(|count| !owed.contains(&Self::Registers(function, *count)));
-        let other = other.unwrap_or(1);
+        let other = others(count).find(|count| !owed.contains(&Self::Registers(function, *count)))?;
         let at = at.min(u16::MAX - (other - 1));
-        match function {
+        Some(match function {
             4 => Request::ReadInputRegisters(at, other),
             _ => Request::ReadHoldingRegisters(at, other),
-        }
+        })
     }
+}
+
+/// All other counts, the most harmless ones first: within the same range where that is possible, because
+/// what lies beyond may not exist, and even ones, because many units refuse half of a 32-bit value.
+fn others(count: u16) -> impl Iterator<Item = u16> {
+    let fewer = (1..count).rev();
+    let more = count + 1..=MAX_READ;
+    let even = |count: &u16| count.is_multiple_of(2);
+    let odd = |count: &u16| !count.is_multiple_of(2);
+    let within = fewer.clone().filter(even).chain(fewer.filter(odd));
+    within.chain(more.clone().filter(even)).chain(more.filter(odd))
 }
 
 impl fmt::Display for Form {
@@ -95,15 +109,38 @@ mod tests {
             for count in [1, 2, 60, 125] {
                 let request = Request::ReadHoldingRegisters(at, count);
                 let owed = [form(&request)];
-                let Request::ReadHoldingRegisters(other_at, other) = Form::unlike(&owed, &request) else {
+                let Some(Request::ReadHoldingRegisters(other_at, other)) = Form::unlike(&owed, &request)
+                else {
                     panic!("a read")
                 };
                 assert!(other != count && (1..=125).contains(&other));
                 assert!(u32::from(other_at) + u32::from(other) <= 65_536);
+                assert!(count == 1 || other < count, "not beyond its range");
             }
         }
         let write = Request::WriteSingleRegister(9, 7);
-        assert_eq!(Form::unlike(&[form(&write)], &write), Request::ReadHoldingRegisters(9, 1));
+        assert_eq!(Form::unlike(&[form(&write)], &write), Some(Request::ReadHoldingRegisters(9, 1)));
+    }
+
+    #[test]
+    fn the_other_form_keeps_values_of_two_registers_whole_where_it_can() {
+        let first = |count| others(count).take(4).collect::<Vec<_>>();
+        assert_eq!(first(8), [6, 4, 2, 7]);
+        assert_eq!(first(7), [6, 4, 2, 5]);
+        assert_eq!(first(2), [1, 4, 6, 8]);
+        assert_eq!(first(1), [2, 4, 6, 8]);
+        for count in 1..=MAX_READ {
+            let mut all: Vec<u16> = others(count).collect();
+            all.sort_unstable();
+            let wanted: Vec<u16> = (1..=MAX_READ).filter(|other| *other != count).collect();
+            assert_eq!(all, wanted);
+        }
+    }
+
+    #[test]
+    fn a_unit_that_owes_every_form_can_be_asked_nothing() {
+        let owed: Vec<Form> = (1..=MAX_READ).map(|count| Form::Registers(4, count)).collect();
+        assert_eq!(Form::unlike(&owed, &Request::ReadInputRegisters(0, 2)), None);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) use self::error::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError, SERVER_F
 pub(crate) use self::form::Form;
 use self::{
     open::open,
-    rtu::Debts,
+    rtu::{Debts, First},
     wire::{End, Waiting, Wire},
 };
 use crate::config::{Address, Serial, Settings};
@@ -47,6 +47,8 @@ pub(crate) const MAX_READ: u16 = 125;
 /// least pause between.
 const LISTENS: u32 = 20;
 const LISTEN: Duration = Duration::from_millis(5);
+/// How many other forms a unit is asked for before a request; each refusal settles one answer at the least.
+const DETOURS: u32 = 4;
 /// Most registers that one request may write.
 const MAX_WRITE: usize = 123;
 
@@ -70,6 +72,16 @@ pub(crate) struct Link {
     live: Option<Live>,
     /// End of the last request.
     last: Option<Instant>,
+}
+
+/// What came for a request.
+enum Heard {
+    Answer(Response),
+    /// An exception; not its own when it may answer an earlier request.
+    Refusal {
+        code: u8,
+        own: bool,
+    },
 }
 
 struct Live {
@@ -164,19 +176,41 @@ impl Link {
     }
 
     async fn call(&mut self, unit: u8, pace: Pace, request: Request<'static>) -> Result<Response, LinkError> {
-        if let Some(first) = self.debts.first(unit, &request, Instant::now()) {
-            self.exchange(unit, pace, first).await?;
+        let reads = matches!(request, Request::ReadHoldingRegisters(..) | Request::ReadInputRegisters(..));
+        let mut refused = false;
+        for _ in 0..=DETOURS {
+            match self.debts.first(unit, &request, Instant::now()) {
+                First::Itself => {
+                    return match self.exchange(unit, pace, request).await? {
+                        Heard::Answer(response) => Ok(response),
+                        // A unit that refused the detour, too, would be heard never again otherwise.
+                        Heard::Refusal { code, own } if own || (refused && reads) => {
+                            Err(LinkError::Exception(code))
+                        }
+                        Heard::Refusal { code, .. } => {
+                            Err(self
+                                .distrust(format!("exception {code}, which may answer an earlier request")))
+                        }
+                    };
+                }
+                First::Detour(detour) => {
+                    let heard = self.exchange(unit, pace, detour).await?;
+                    refused = matches!(heard, Heard::Refusal { .. });
+                }
+                First::Nothing => break,
+            }
         }
-        self.exchange(unit, pace, request).await
+        Err(LinkError::NoAnswer("it owes the answers of too many earlier requests".to_owned()))
     }
 
-    /// One request and its answer, which is for this request in every respect.
+    /// One request and its answer, which is for this request in every respect; or an exception, which may
+    /// be for an earlier one.
     async fn exchange(
         &mut self,
         unit: u8,
         pace: Pace,
         request: Request<'static>,
-    ) -> Result<Response, LinkError> {
+    ) -> Result<Heard, LinkError> {
         // Out of `self` until a good answer: a future that is dropped takes its connection along.
         let mut live = self.ready(pace).await?;
         let form = Form::of(&request);
@@ -194,21 +228,19 @@ impl Link {
             Ok(Ok(Ok(response))) if Form::answered(&response) == form => {
                 self.debts.answered(unit);
                 self.live = Some(live);
-                return Ok(response);
+                return Ok(Heard::Answer(response));
             }
             Ok(Ok(Ok(response))) => LinkError::Mismatch(format!(
                 "it answered {} instead of {}",
                 named(Form::answered(&response)),
                 named(form)
             )),
-            Ok(Ok(Err(code))) if self.debts.refused(unit) => {
+            // Of the function that was asked, or it would be an error of the protocol.
+            Ok(Ok(Err(code))) => {
+                let own = form.is_none_or(|form| self.debts.refused(unit, form));
                 self.live = Some(live);
-                return Err(LinkError::Exception(code.into()));
+                return Ok(Heard::Refusal { code: code.into(), own });
             }
-            Ok(Ok(Err(code))) => LinkError::Mismatch(format!(
-                "exception {}, which may answer an earlier request",
-                u8::from(code)
-            )),
             Ok(Err(Error::Protocol(error))) => LinkError::Mismatch(error.to_string()),
             Ok(Err(Error::Transport(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
                 LinkError::Mismatch(error.to_string())

@@ -5,6 +5,13 @@
 //! answer takes, and what comes meanwhile is thrown away. And a unit that owes an answer is first asked
 //! something whose answer has another form, before it is asked again what it owes: units answer in the
 //! order in which they are asked, so that the right form proves that nothing older is under way.
+//!
+//! The unit may refuse that other form, and an exception tells its function and nothing else. It answers
+//! some request of that function that is still owed, at the least the oldest one; that one and all before
+//! it are settled, whichever it was. So a refused detour frees the form that was owed, while the detour's
+//! own answer counts as owed from then on: it has another form and is never taken for the request's. What
+//! can go wrong is an exception for nothing: the lost answer was one and came late, and that of the
+//! detour is taken for the request's. Only reads take that risk; a write's outcome is never guessed.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,10 +30,21 @@ const LATEST: u32 = 10;
 /// … so long at least.
 const LATEST_AT_LEAST: Duration = Duration::from_secs(10);
 
+/// What may be sent to a unit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// The request itself.
+    Itself,
+    /// This read before, because the request's own form is owed.
+    Detour(Request<'static>),
+    /// Nothing, until some of what is owed has lapsed.
+    Nothing,
+}
+
 /// What the units of a line owe, and until when the line is left alone.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Debts {
-    /// By unit; each with the instant after which it is paid no more.
+    /// By unit, the oldest first; each with the instant after which it is paid no more.
     owed: BTreeMap<u8, Vec<(Form, Instant)>>,
     quiet_until: Option<Instant>,
 }
@@ -35,7 +53,7 @@ impl Debts {
     /// A request is about to leave: until its answer is there, it is owed.
     pub fn asked(&mut self, unit: u8, form: Form, now: Instant, patience: Duration, line: Option<&Serial>) {
         let owed = self.owed.entry(unit).or_default();
-        owed.retain(|(known, latest)| *known != form && *latest > now);
+        owed.retain(|(_, latest)| *latest > now);
         owed.push((form, now + (patience * LATEST).max(LATEST_AT_LEAST)));
         self.quiet_until = Some(now + patience + longest(line));
     }
@@ -46,13 +64,23 @@ impl Debts {
         self.quiet_until = None;
     }
 
-    /// An exception came, which says nothing of what it answers; false when it may be an older one.
-    pub fn refused(&mut self, unit: u8) -> bool {
-        let own = self.owed.get(&unit).is_none_or(|owed| owed.len() <= 1);
-        if own {
-            self.answered(unit);
+    /// An exception of the form's function came; false when it may answer an older request than that of
+    /// the form, which then stays owed.
+    pub fn refused(&mut self, unit: u8, form: Form) -> bool {
+        let owed = self.owed.entry(unit).or_default();
+        let mut same = (0..owed.len()).filter(|place| owed[*place].0.function() == form.function());
+        let (oldest, other) = (same.next(), same.next());
+        match oldest.filter(|_| other.is_some()) {
+            Some(oldest) => {
+                owed.drain(..=oldest);
+                self.quiet_until = None;
+                false
+            }
+            None => {
+                self.answered(unit);
+                true
+            }
         }
-        own
     }
 
     /// Something failed now, or something is wrong on the line.
@@ -71,12 +99,16 @@ impl Debts {
     }
 
     /// What to ask first, so that an answer that is owed cannot be taken for that of `request`.
-    pub fn first(&mut self, unit: u8, request: &Request<'_>, now: Instant) -> Option<Request<'static>> {
-        let owed = self.owed.get_mut(&unit)?;
+    pub fn first(&mut self, unit: u8, request: &Request<'_>, now: Instant) -> First {
+        let (Some(owed), Some(wanted)) = (self.owed.get_mut(&unit), Form::of(request)) else {
+            return First::Itself;
+        };
         owed.retain(|(_, latest)| *latest > now);
         let forms: Vec<Form> = owed.iter().map(|(form, _)| *form).collect();
-        let wanted = Form::of(request)?;
-        forms.contains(&wanted).then(|| Form::unlike(&forms, request))
+        if !forms.contains(&wanted) {
+            return First::Itself;
+        }
+        Form::unlike(&forms, request).map_or(First::Nothing, First::Detour)
     }
 }
 
@@ -100,33 +132,48 @@ mod tests {
         let now = Instant::now();
         let mut debts = Debts::default();
         let asked = Request::ReadInputRegisters(10, 4);
-        assert_eq!(debts.first(1, &asked, now), None, "nothing is owed");
+        assert_eq!(debts.first(1, &asked, now), First::Itself, "nothing is owed");
         debts.asked(1, form(&asked), now, PATIENCE, None);
-        assert_eq!(debts.first(1, &asked, now), Some(Request::ReadInputRegisters(10, 3)));
+        let detour = |at, count| First::Detour(Request::ReadInputRegisters(at, count));
+        assert_eq!(debts.first(1, &asked, now), detour(10, 2));
         let elsewhere = Request::ReadInputRegisters(50, 4);
-        assert_eq!(debts.first(1, &elsewhere, now), Some(Request::ReadInputRegisters(50, 3)));
+        assert_eq!(debts.first(1, &elsewhere, now), detour(50, 2));
         for other in [Request::ReadInputRegisters(10, 5), Request::ReadHoldingRegisters(10, 4)] {
-            assert_eq!(debts.first(1, &other, now), None, "its answer looks different anyway");
+            assert_eq!(debts.first(1, &other, now), First::Itself, "its answer looks different anyway");
         }
-        assert_eq!(debts.first(2, &asked, now), None, "another unit's answer names that unit");
-        assert_eq!(debts.first(1, &asked, now + LATEST_AT_LEAST), None, "nobody answers that late");
+        assert_eq!(debts.first(2, &asked, now), First::Itself, "another unit's answer names that unit");
+        assert_eq!(debts.first(1, &asked, now + LATEST_AT_LEAST), First::Itself, "nobody answers that late");
         debts.asked(1, form(&asked), now, PATIENCE, None);
         debts.answered(1);
-        assert_eq!((debts.first(1, &asked, now), debts.quiet_until()), (None, None));
+        assert_eq!((debts.first(1, &asked, now), debts.quiet_until()), (First::Itself, None));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn several_debts_are_all_avoided_and_an_exception_pays_none_of_them() {
+    async fn several_debts_are_all_avoided_and_an_exception_pays_the_oldest_of_its_function() {
         let now = Instant::now();
         let mut debts = Debts::default();
-        let (long, short) = (Request::ReadInputRegisters(10, 4), Request::ReadInputRegisters(10, 3));
-        debts.asked(1, form(&long), now, PATIENCE, None);
-        assert!(debts.refused(1), "its own");
-        debts.asked(1, form(&long), now, PATIENCE, None);
-        debts.asked(1, form(&short), now, PATIENCE, None);
-        assert!(!debts.refused(1), "it may be that of the first");
-        assert_eq!(debts.first(1, &long, now), Some(Request::ReadInputRegisters(10, 2)));
-        assert_eq!(debts.first(1, &short, now), Some(Request::ReadInputRegisters(10, 2)));
+        let read = |count| Request::ReadInputRegisters(10, count);
+        let detour = |count| First::Detour(read(count));
+        debts.asked(1, form(&read(4)), now, PATIENCE, None);
+        assert!(debts.refused(1, form(&read(4))), "its own");
+        debts.asked(1, form(&read(4)), now, PATIENCE, None);
+        debts.asked(1, form(&read(2)), now, PATIENCE, None);
+        assert_eq!((debts.first(1, &read(4), now), debts.first(1, &read(2), now)), (detour(3), detour(1)));
+        assert!(!debts.refused(1, form(&read(2))), "it may be that of the first");
+        assert_eq!(debts.first(1, &read(4), now), First::Itself, "which is settled in any case");
+        assert_eq!(debts.first(1, &read(2), now), detour(1), "its own answer may be under way");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exception_of_another_function_than_all_that_is_owed_is_a_proof() {
+        let now = Instant::now();
+        let mut debts = Debts::default();
+        let write = Request::WriteSingleRegister(9, 7);
+        debts.asked(1, form(&write), now, PATIENCE, None);
+        let First::Detour(detour) = debts.first(1, &write, now) else { panic!("a detour") };
+        debts.asked(1, form(&detour), now, PATIENCE, None);
+        assert!(debts.refused(1, form(&detour)), "no answer to a write");
+        assert_eq!(debts.first(1, &write, now), First::Itself);
     }
 
     #[tokio::test(start_paused = true)]

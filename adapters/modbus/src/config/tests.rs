@@ -189,3 +189,63 @@ fn points_can_be_written_only_where_the_profile_lists_them() {
     assert_eq!((mistakes.len(), mistakes[0].key.as_str()), (1, "device.it.write_points"));
     assert!(mistakes[0].message.contains("remove `write_points`"), "{mistakes:?}");
 }
+
+#[test]
+fn timeout_block_and_gap_are_the_devices_own_else_the_connections_else_the_profiles() {
+    use std::time::Duration;
+    let unit = |of_device: &str, of_connection: Option<u64>| {
+        let mut settings = settings(&format!("tcp://x\n meter profile=eastron-sdm630 {of_device}"));
+        settings.timeout = of_connection.map(|ms| Span(Duration::from_millis(ms)));
+        assert_eq!(settings.check(), []);
+        let unit = crate::units::resolve("it", &settings).remove(0);
+        (unit.pace.timeout.as_millis(), unit.block, unit.gap)
+    };
+    let limits = &adapter_api::profile::known()["eastron-sdm630"].limits;
+    let (timeout, block, gap) = (limits.timeout.0.as_millis(), limits.block, limits.gap);
+    assert!(timeout != 700 && timeout != 900 && block != 10 && gap != 3 && gap != 0);
+    assert_eq!(unit("", None), (timeout, block, gap));
+    assert_eq!(unit("", Some(900)), (900, block, gap));
+    assert_eq!(unit("timeout=700ms", Some(900)), (700, block, gap));
+    assert_eq!(unit("block=10", None), (timeout, 10, gap));
+    assert_eq!(unit("gap=3", Some(900)), (900, block, 3));
+    assert_eq!(unit("timeout=700ms block=10 gap=0", None), (700, 10, 0));
+}
+
+#[test]
+fn spacing_is_the_longer_one_of_the_connections_and_the_profiles() {
+    use std::time::Duration;
+    let spacing = |ms| {
+        let mut settings = settings("tcp://x\n meter profile=eastron-sdm630");
+        settings.spacing = Span(Duration::from_millis(ms));
+        crate::units::resolve("it", &settings).remove(0).pace.spacing
+    };
+    let own = adapter_api::profile::known()["eastron-sdm630"].limits.spacing.0;
+    assert!(own > Duration::from_millis(1) && own < Duration::from_millis(500));
+    assert_eq!((spacing(1), spacing(500)), (own, Duration::from_millis(500)));
+}
+
+#[test]
+fn a_part_has_no_timeout_block_and_gap_of_its_own() {
+    for (name, value) in [("timeout", "1s"), ("block", "50"), ("gap", "5")] {
+        let mistake = only(&format!("tcp://x\n roof profile=sunspec\n roof-battery {name}={value}"));
+        assert_eq!(mistake.key, format!("device.roof-battery.{name}"));
+        assert!(mistake.message.contains(&format!("set `device.roof.{name}`")), "{}", mistake.message);
+    }
+}
+
+#[test]
+fn a_block_fits_into_a_request_and_holds_the_longest_value_of_the_profile() {
+    for (wrong, word) in [("0", "1 to 125"), ("126", "1 to 125"), ("1", "a value of 2 registers")] {
+        let mistakes = settings(&format!("tcp://x\n meter profile=eastron-sdm630 block={wrong}")).check();
+        assert!(!mistakes.is_empty() && mistakes.iter().all(|mistake| mistake.key == "device.meter.block"));
+        assert!(mistakes[0].message.contains(word), "{mistakes:?}");
+    }
+    for good in ["2", "125"] {
+        assert_eq!(
+            settings(&format!("tcp://x\n meter profile=eastron-sdm630 block={good}")).check(),
+            [],
+            "{good}"
+        );
+    }
+    assert_eq!(only("tcp://x\n meter profile=eastron-sdm630 timeout=0s").key, "device.meter.timeout");
+}

@@ -54,7 +54,8 @@ async fn two_clients_share_the_time_of_one_line() {
     let begun = Instant::now();
     one.send(&reading(1, 4, 0, 3)).await;
     two.send(&reading(1, 4, 0, 3)).await;
-    let (first, second) = tokio::join!(one.bytes(11), two.bytes(11));
+    // Each hears both answers.
+    let (first, second) = tokio::join!(one.bytes(22), two.bytes(22));
     assert_eq!(first, second);
     assert!(begun.elapsed() >= 2 * (speed.time_of(19) + settings.latency));
 }
@@ -77,4 +78,22 @@ async fn faults_reach_a_converters_answers() {
     server.port().fault(Fault::Reset, Scope::next(1));
     client.send(&reading(1, 4, 0, 1)).await;
     assert!(client.ends().await);
+}
+
+#[tokio::test]
+async fn what_is_said_on_the_line_goes_to_whoever_is_connected_then() {
+    let server = start(ConverterSettings::default()).await;
+    let (mut one, mut other) = (connect(server.addr()).await, connect(server.addr()).await);
+    assert_eq!(other.read(1, 4, 0, 1).await, [7]);
+    assert_eq!(one.bytes(7).await, sealed(&[1, 4, 2, 0, 7]), "it did not ask");
+    // Who asked is gone when the answer comes.
+    server.port().fault(Fault::Delay(Duration::from_millis(300)), Scope::next(1));
+    one.send(&reading(1, 4, 1, 2)).await;
+    while server.port().traffic(1).requests < 2 {
+        tokio::task::yield_now().await;
+    }
+    drop(one);
+    let mut next = connect(server.addr()).await;
+    assert_eq!(next.bytes(9).await, sealed(&[1, 4, 4, 0, 8, 0, 9]));
+    assert_eq!(next.read(1, 4, 0, 1).await, [7]);
 }

@@ -1,6 +1,8 @@
 //! Each row of what tokio-modbus gets wrong over TCP, against a real socket: no wrong value is ever
 //! returned, and the next request works.
 
+mod debts;
+mod pace;
 mod serial;
 
 use super::*;

@@ -1,7 +1,9 @@
 //! The same on a serial line with its real timing, and behind a converter: no answer carries a
 //! transaction number there.
 
-use simulator::{ConverterSettings, Fault, Line, LineSettings, RegisterMap, Scope, Server, Table, Units};
+use simulator::{
+    ConverterSettings, Device, Exception, Fault, Line, LineSettings, RegisterMap, Scope, Server, Table, Units,
+};
 
 use super::*;
 
@@ -19,9 +21,12 @@ fn units() -> Units {
 }
 
 fn line(baud: u32) -> (Line, Link) {
+    line_of(baud, units())
+}
+
+fn line_of(baud: u32, units: Units) -> (Line, Link) {
     let latency = Duration::from_millis(2);
-    let line =
-        Line::start(LineSettings { baud, latency, units: units(), ..LineSettings::default() }).unwrap();
+    let line = Line::start(LineSettings { baud, latency, units, ..LineSettings::default() }).unwrap();
     let link = link(&format!("rtu://{}?baud={baud}", line.path()));
     (line, link)
 }
@@ -218,7 +223,99 @@ async fn a_port_that_another_program_holds_is_not_shared() {
     comes_back(&mut second, 1, 1, 1).await;
 }
 
-/// A converter passes a late answer on to whoever is connected then.
+/// A unit that refuses half of a 32-bit value, as many do.
+struct Even(RegisterMap);
+
+impl Device for Even {
+    fn read(&mut self, table: Table, address: u16, count: u16) -> Result<Vec<u16>, Exception> {
+        if count.is_multiple_of(2) {
+            self.0.read(table, address, count)
+        } else {
+            Err(Exception::IllegalValue)
+        }
+    }
+
+    fn write(&mut self, address: u16, values: &[u16]) -> Result<(), Exception> {
+        self.0.write(address, values)
+    }
+}
+
+/// Unit 1 has single registers alone and a block of three; unit 2 takes even counts only.
+fn picky() -> (Line, Link) {
+    let alone = RegisterMap::new().input(5, &[1005]).input(20, &[1020, 1021, 1022]).writable(9, &[0]);
+    let words: Vec<u16> = (0..60).map(|n| 2000 + n).collect();
+    line_of(115_200, Units::one(1, alone).and(2, Even(RegisterMap::new().input(0, &words))))
+}
+
+/// Long enough for a machine that is busy.
+const PATIENT: Pace = Pace { timeout: Duration::from_millis(800), spacing: Duration::ZERO };
+
+#[tokio::test]
+async fn one_lost_answer_costs_one_poll_also_where_the_unit_refuses_every_other_form() {
+    let (line, mut link) = picky();
+    for (unit, start, count) in [(1, 5, 1), (1, 20, 3), (2, 10, 2), (2, 10, 4), (2, 0, 60)] {
+        line.port().fault(Fault::Silence { executed: true }, Scope::next(1));
+        let lost = soon(link.read(unit, PATIENT, Function::Input, start, count)).await;
+        assert!(matches!(lost, Err(LinkError::NoAnswer(_))), "{lost:?}");
+        let before = line.port().traffic(unit).requests;
+        let next = soon(link.read(unit, PATIENT, Function::Input, start, count)).await;
+        assert_eq!(next, Ok(right(unit, start, count)));
+        assert_eq!(line.port().traffic(unit).requests - before, 2, "one detour");
+        // No doubt is left.
+        let refused = soon(link.read(unit, PATIENT, Function::Input, 100, 2)).await;
+        assert_eq!(refused, Err(LinkError::Exception(2)));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_lost_answer_is_told_and_does_not_last() {
+    let (line, mut link) = picky();
+    line.port().fault(Fault::Silence { executed: true }, Scope::next(1));
+    let lost = soon(link.read(1, PATIENT, Function::Input, 100, 2)).await;
+    assert!(matches!(lost, Err(LinkError::NoAnswer(_))), "{lost:?}");
+    for _ in 0..3 {
+        let refused = soon(link.read(1, PATIENT, Function::Input, 100, 2)).await;
+        assert_eq!(refused, Err(LinkError::Exception(2)));
+    }
+    assert_eq!(soon(link.read(1, PATIENT, Function::Input, 5, 1)).await, Ok(vec![1005]));
+}
+
+#[tokio::test]
+async fn a_lost_echo_keeps_no_write_away_where_the_register_stands_alone() {
+    let (line, mut link) = picky();
+    for word in [7, 8] {
+        line.port().fault(Fault::Silence { executed: true }, Scope::next(1));
+        let lost = soon(link.write_single(1, PATIENT, 9, word)).await;
+        assert!(matches!(lost, Err(LinkError::NoAnswer(_))), "{lost:?}");
+        assert_eq!(soon(link.write_single(1, PATIENT, 9, word)).await, Ok(()));
+        assert_eq!(line.port().peek(1, Table::Holding, 9, 1), Ok(vec![word]));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_comes_late_never_makes_a_wrong_value_nor_a_wrong_end_of_a_write() {
+    let (line, mut link) = line(115_200);
+    for _ in 0..5 {
+        line.port().fault(Fault::Delay(LATE), Scope::next(1));
+        line.port().fault(Fault::Exception(2), Scope::next(1));
+        let late = soon(link.write_single(1, QUICK, 5, 7)).await;
+        assert!(late.is_err());
+        // It is taken whenever it arrives, so nobody may hear that it is refused.
+        if let Err(error) = soon(link.write_single(1, QUICK, 6, 7)).await {
+            assert!(!matches!(error, LinkError::Exception(_)), "{error}");
+        }
+        line.port().fault(Fault::Delay(LATE), Scope::next(1));
+        line.port().fault(Fault::Exception(2), Scope::next(1));
+        for start in [5, 50, 60, 70, 80] {
+            if let Ok(words) = ask(&mut link, 1, start, 2).await {
+                assert_eq!(words, right(1, start, 2));
+            }
+        }
+        comes_back(&mut link, 1, 90, 2).await;
+        comes_back(&mut link, 2, 90, 2).await;
+    }
+}
+
 #[tokio::test]
 async fn behind_a_converter_nothing_is_taken_for_another_answer_either() {
     let settings = ConverterSettings::default();
@@ -226,7 +323,6 @@ async fn behind_a_converter_nothing_is_taken_for_another_answer_either() {
     let mut link = link(&format!("rtu+tcp://{}", server.addr()));
     assert_eq!(soon(link.write(1, QUICK, 7, &[1, 2])).await, Ok(()));
     let faults = [
-        Fault::Delay(LATE),
         Fault::OtherUnit,
         Fault::FewerRegisters,
         Fault::Crc,
@@ -236,9 +332,7 @@ async fn behind_a_converter_nothing_is_taken_for_another_answer_either() {
     ];
     for fault in faults {
         server.port().fault(fault, Scope::next(1));
-        if let Ok(words) = ask(&mut link, 1, 5, 3).await {
-            assert_eq!((fault, words), (Fault::Delay(LATE), right(1, 5, 3)));
-        }
+        assert!(ask(&mut link, 1, 5, 3).await.is_err(), "{fault:?}");
         for start in [50, 60, 70] {
             if let Ok(words) = ask(&mut link, 1, start, 3).await {
                 assert_eq!(words, right(1, start, 3), "{fault:?}");
@@ -246,4 +340,27 @@ async fn behind_a_converter_nothing_is_taken_for_another_answer_either() {
         }
         comes_back(&mut link, 1, 80, 3).await;
     }
+}
+
+/// A converter passes an answer on to whoever is connected then: it comes after the link has waited, left
+/// the line alone and connected again, while it waits for the answer of the next request.
+#[tokio::test]
+async fn an_answer_that_a_converter_passes_on_to_the_next_connection_is_not_taken_for_its_own() {
+    let pace = Pace { timeout: Duration::from_millis(200), ..QUICK };
+    let settings = ConverterSettings::default();
+    let server = Server::start_rtu("127.0.0.1:0".parse().unwrap(), units(), settings).await.unwrap();
+    let mut link = link(&format!("rtu+tcp://{}", server.addr()));
+    let mut met = 0;
+    for late in [540, 570, 600, 630] {
+        server.port().fault(Fault::Delay(Duration::from_millis(late)), Scope::next(1));
+        assert!(soon(link.read(1, pace, Function::Input, 5, 3)).await.is_err());
+        for start in [50, 60, 70] {
+            match soon(link.read(1, pace, Function::Input, start, 3)).await {
+                Ok(words) => assert_eq!(words, right(1, start, 3), "after {late} ms"),
+                Err(error) => met += u32::from(matches!(error, LinkError::Mismatch(_))),
+            }
+        }
+        comes_back(&mut link, 1, 80, 3).await;
+    }
+    assert!(met > 0, "no late answer met another request");
 }
