@@ -79,6 +79,8 @@ impl LinkError {
                 what,
                 "The connection was rebuilt; if it stays so, look for a second program that uses the same Modbus gateway",
             )),
+            // A gateway waited for it: nobody answers there, and each question costs the gateway's patience.
+            Self::Exception(code @ (10 | 11)) => Fault::Silent(Problem::new(what, words(*code).1)),
             Self::Exception(code) => Fault::Answered(Problem::new(what, words(*code).1)),
             Self::Impossible(_) => Fault::Answered(Problem::new(what, "Correct the profile")),
         }
