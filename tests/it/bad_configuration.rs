@@ -103,7 +103,7 @@ fn a_line_that_cannot_keep_its_interval_is_a_warning_with_one_that_it_can_keep()
     let said = String::from_utf8(check.stdout).unwrap();
     assert!(check.status.success(), "{said}");
     let wanted = "maestro.toml:6: warning: modbus.line.interval: 10 units need 182 % of the time";
-    assert!(said.contains(wanted) && said.contains("interval = \"2s\""), "{said}");
+    assert!(said.contains(wanted) && said.contains("interval = \"2100ms\""), "{said}");
 }
 
 #[test]

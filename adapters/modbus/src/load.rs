@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use adapter_api::profile::{Class, Profile};
+use adapter_api::{
+    Schedule, Span,
+    profile::{Class, Profile},
+};
 
 use crate::{
     client::{Form, Pace},
@@ -55,16 +58,17 @@ impl Settings {
             of_profile(&address, unit).as_secs_f64() / unit.interval.as_secs_f64().max(f64::MIN_POSITIVE)
         };
         let load: f64 = units.iter().map(share).sum();
-        if load <= 1.0 {
+        if load <= Schedule::ROOM {
             return None;
         }
         let longest = units.iter().map(|unit| unit.interval).max()?;
-        let possible = longest.mul_f64(load);
+        let possible = longest.mul_f64(load / Schedule::ROOM);
+        let tenths = (possible.as_secs_f64() * 10.0).ceil() as u64;
         let words = format!(
-            "{} units need {:.0} % of the time of {address}: polls will be missed. Set interval = \"{}s\" or longer{}",
+            "{} units need {:.0} % of the time of {address}: polls will be missed. Set interval = \"{}\" or longer{}",
             units.len(),
             load * 100.0,
-            possible.as_secs_f64().ceil(),
+            Span(Duration::from_millis(tenths * 100)),
             if address.serial().is_some() { ", or a higher baud rate in the units and here" } else { "" },
         );
         Some(("interval".to_owned(), words))
@@ -104,11 +108,11 @@ mod tests {
 
     #[test]
     fn a_line_that_cannot_keep_its_interval_is_said_with_one_that_it_can() {
-        assert_eq!(settings("rtu:///dev/x?baud=9600", 5, "1s").overload(), None);
+        assert_eq!(settings("rtu:///dev/x?baud=9600", 4, "1s").overload(), None);
         let (key, words) = settings("rtu:///dev/x?baud=9600", 10, "1s").overload().unwrap();
         assert_eq!(key, "interval");
-        assert!(words.contains("interval = \"2s\"") && words.contains("182 %"), "{words}");
-        assert_eq!(settings("rtu:///dev/x?baud=9600", 10, "2s").overload(), None);
+        assert!(words.contains("interval = \"2100ms\"") && words.contains("182 %"), "{words}");
+        assert_eq!(settings("rtu:///dev/x?baud=9600", 10, "2100ms").overload(), None);
         assert_eq!(settings("tcp://x", 50, "1s").overload(), None);
     }
 

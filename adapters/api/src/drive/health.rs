@@ -6,7 +6,7 @@
 //! | doubted: silent at its first probe, and told | a probe, then a read | soon |
 //! | live | a read | in its rhythm |
 //! | failing, not told yet | a read | in its rhythm |
-//! | refusing: answers, but nothing useful | a probe, then a read | in its rhythm, not faster than every 1 s |
+//! | refusing: answers, but nothing useful | a probe, then a read | in its rhythm, not faster than every 1 s, not slower than every 10 s |
 //! | quarantined: silent twice and for 3 s | a probe, then a read | after growing pauses |
 //!
 //! It is back when the read after the probe brought something: a unit that answers probes only would
@@ -23,8 +23,10 @@ use super::{
 
 /// How long a probe waits for reads that are due as well: it may cost a timeout.
 const STEPS_BACK: Duration = Duration::from_secs(10);
-/// What refuses is asked no more often.
+/// What refuses is asked no more often …
 const REFUSING_PAUSE: Duration = Duration::from_secs(1);
+/// … and no less: it answers at once.
+const REFUSING_LONGEST: Duration = Duration::from_secs(10);
 
 /// How a unit failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +79,12 @@ impl Health {
         let own = Ask { due: self.due, deadline: self.due + STEPS_BACK };
         match self.state {
             State::New | State::Unlinked => own,
-            State::Live | State::Failing { .. } | State::Refusing { .. } => self.rhythm.ask(),
+            State::Live | State::Failing { .. } => self.rhythm.ask(),
+            // It is told to be offline, so that commands wait for it: not for a long interval.
+            State::Refusing { .. } => {
+                let (ask, soon) = (self.rhythm.ask(), if urgent { URGENT_PAUSE } else { REFUSING_LONGEST });
+                Ask { due: ask.due.min(self.asked + soon), ..ask }
+            }
             State::Quarantined(_) if urgent => {
                 let due = self.turn(gate).min(self.asked + URGENT_PAUSE);
                 Ask { due, deadline: due }

@@ -213,7 +213,7 @@ impl<D: Driver> Loop<D> {
         let free_at = self.link.free_at(self.link.is_down() && self.members.iter().any(is_urgent));
         let gates = self.gates();
         self.members.iter().map(move |member| {
-            let urgent = member.health.is_set_aside() && is_urgent(member);
+            let urgent = !member.health.is_in_use() && is_urgent(member);
             let ask = member.health.ask(urgent, gates.and_then(|gates| gates.of(member)));
             Ask { due: ask.due.max(free_at), ..ask }
         })

@@ -152,11 +152,13 @@ impl<D: Driver> Loop<D> {
             return;
         };
         self.link_answered(now);
+        let (is_away, missed) = self.members[at].health.failed(now, failure);
         match failure {
+            // One that is read on may be silent now and then: that must not keep others from their probes.
+            Failure::Silent if self.members[at].health.is_in_use() => self.reads_first = now + (now - began),
             Failure::Silent => self.silent(now, now - began),
             Failure::Refused => self.answers.took(now - began),
         }
-        let (is_away, missed) = self.members[at].health.failed(now, failure);
         self.count(at, Counter::MissedPolls, missed);
         if is_away {
             self.tell_offline(at, problem).await;
@@ -202,7 +204,8 @@ impl<D: Driver> Loop<D> {
 
     async fn tell_link_down(&mut self, problem: &Problem, now: Instant) {
         let told = State::Offline(problem.clone());
-        if self.members.iter().any(|member| member.state.as_ref() != Some(&told)) {
+        // Its words may differ from one attempt to the next.
+        if self.members.iter().any(|member| !matches!(member.state, Some(State::Offline(_)))) {
             tracing::warn!(%problem, units = self.members.len(), "connection is away, and all of its units with it");
         }
         for at in 0..self.members.len() {

@@ -27,7 +27,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use adapter_api::profile::Function;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_modbus::{
-    Error, Request, Response, Slave,
+    Error, ProtocolError, Request, Response, Slave,
     client::{Client, Context, rtu as serial, tcp},
     slave::SlaveContext,
 };
@@ -241,9 +241,14 @@ impl Link {
                 self.live = Some(live);
                 return Ok(Heard::Refusal { code: code.into(), own });
             }
-            Ok(Err(Error::Protocol(error))) => LinkError::Mismatch(error.to_string()),
+            // Its own words hold numbers that differ each time, and all registers: they are for the log.
+            Ok(Err(Error::Protocol(error))) => {
+                tracing::debug!(address = %self.address, %error, "an answer does not fit its request");
+                LinkError::Mismatch(misfit(&error).to_owned())
+            }
             Ok(Err(Error::Transport(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
-                LinkError::Mismatch(error.to_string())
+                tracing::debug!(address = %self.address, %error, "an answer cannot be read");
+                LinkError::Mismatch("bytes that are no whole Modbus frame".to_owned())
             }
             Ok(Err(Error::Transport(error))) => {
                 self.debts.failed(Instant::now(), self.address.serial());
@@ -289,7 +294,7 @@ impl Link {
                 _ => self.connect().await,
             };
         }
-        if let Some(until) = self.debts.quiet_until() {
+        if let Some(until) = self.debts.quiet_until(Instant::now(), self.address.serial()) {
             wait_until(until).await;
             self.debts.rested();
         }
@@ -336,6 +341,13 @@ impl Link {
     /// Do its answers carry the number of their request?
     fn numbered(&self) -> bool {
         matches!(self.address, Address::Tcp(_))
+    }
+}
+
+fn misfit(error: &ProtocolError) -> &'static str {
+    match error {
+        ProtocolError::HeaderMismatch { .. } => "it is that of another request or another unit",
+        ProtocolError::FunctionCodeMismatch { .. } => "it is that of another function",
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Debts {
     /// By unit, the oldest first; each with the instant after which it is paid no more.
     owed: BTreeMap<u8, Vec<(Form, Instant)>>,
     quiet_until: Option<Instant>,
+    /// A request is under way.
+    awaited: bool,
 }
 
 impl Debts {
@@ -56,6 +58,7 @@ impl Debts {
         owed.retain(|(_, latest)| *latest > now);
         owed.push((form, now + (patience * LATEST).max(LATEST_AT_LEAST)));
         self.quiet_until = Some(now + patience + longest(line));
+        self.awaited = true;
     }
 
     /// A good answer came: units answer in the order in which they are asked.
@@ -85,11 +88,17 @@ impl Debts {
 
     /// Something failed now, or something is wrong on the line.
     pub fn failed(&mut self, now: Instant, line: Option<&Serial>) {
+        self.awaited = false;
         self.quiet_until = Some(now + longest(line));
     }
 
     /// Until when nothing may be sent.
-    pub fn quiet_until(&self) -> Option<Instant> {
+    pub fn quiet_until(&mut self, now: Instant, line: Option<&Serial>) -> Option<Instant> {
+        // Nobody waits any more for what was asked last: the line is left alone, and not for all the time
+        // that its answer had.
+        if std::mem::take(&mut self.awaited) {
+            self.quiet_until = self.quiet_until.map(|until| until.min(now + longest(line)));
+        }
         self.quiet_until
     }
 
@@ -145,7 +154,7 @@ mod tests {
         assert_eq!(debts.first(1, &asked, now + LATEST_AT_LEAST), First::Itself, "nobody answers that late");
         debts.asked(1, form(&asked), now, PATIENCE, None);
         debts.answered(1);
-        assert_eq!((debts.first(1, &asked, now), debts.quiet_until()), (First::Itself, None));
+        assert_eq!((debts.first(1, &asked, now), debts.quiet_until(now, None)), (First::Itself, None));
     }
 
     #[tokio::test(start_paused = true)]
@@ -182,9 +191,9 @@ mod tests {
         let line = Serial { path: "/dev/x".into(), baud: 9600, parity: Parity::None, stop: 1 };
         let mut debts = Debts::default();
         debts.failed(now, Some(&line));
-        let quiet = debts.quiet_until().unwrap() - now;
+        let quiet = debts.quiet_until(now, Some(&line)).unwrap() - now;
         assert!(quiet >= Duration::from_millis(266) && quiet < Duration::from_millis(268), "{quiet:?}");
         debts.rested();
-        assert_eq!(debts.quiet_until(), None);
+        assert_eq!(debts.quiet_until(now, Some(&line)), None);
     }
 }

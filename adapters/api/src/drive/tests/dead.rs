@@ -45,6 +45,35 @@ async fn a_unit_that_dies_and_one_that_never_lived_cost_their_neighbours_less_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_neighbour_that_is_silent_now_and_then_does_not_keep_a_dead_unit_from_its_probes() {
+    let bus = Polled::start(meters(3, &[2]));
+    bus.ms(60_000).await;
+    bus.bus.set(2, |spec| spec.mood = Mood::Answers);
+    bus.bus.happened();
+    // One lost answer every 12 s, for ten minutes.
+    for _ in 0..50 {
+        bus.bus.set(0, |spec| spec.mood = Mood::Silent);
+        bus.ms(1_100).await;
+        bus.bus.set(0, |spec| spec.mood = Mood::Answers);
+        bus.ms(10_900).await;
+    }
+    let told = bus.bus.only(&["online"]);
+    assert!(told.iter().any(|line| line.unit == 2), "{told:?}");
+    bus.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_with_a_long_interval_that_was_busy_is_back_for_its_commands_within_ten_seconds() {
+    let bus = Polled::start(vec![Spec { mood: Mood::Busy, ..every(300_000) }]);
+    bus.ms(30_000).await;
+    bus.bus.set(0, |spec| spec.mood = Mood::Answers);
+    bus.bus.only(&WHAT);
+    bus.ms(11_000).await;
+    assert_eq!(bus.bus.only(&["online"]).len(), 1);
+    bus.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn ten_dead_units_cost_no_more_than_one_and_none_of_them_is_forgotten() {
     let dead: Vec<_> = (4..14).collect();
     let bus = Polled::start(meters(14, &dead));

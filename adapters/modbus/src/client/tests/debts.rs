@@ -110,7 +110,7 @@ impl Model {
     /// As `Link::exchange`: was it a refusal, and its own for sure? Fails when another request's answer is
     /// taken for its own.
     fn exchange(&mut self, request: &Request<'_>, fate: Fate) -> Option<(bool, bool)> {
-        if let Some(quiet) = self.debts.quiet_until() {
+        if let Some(quiet) = self.debts.quiet_until(self.now, None) {
             self.now = self.now.max(quiet);
             self.debts.rested();
         }
