@@ -1,6 +1,13 @@
 //! The gateway's side of a running adapter: hears what it tells, and hands it jobs.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use adapter_api::{
     AdapterError, Asked, Availability, BoxFuture, Clock, Closed, CommandPort, Commands, Context, Counter,
@@ -110,6 +117,8 @@ pub struct Running {
     told: mpsc::Receiver<Told>,
     jobs: mpsc::Sender<Job>,
     stop: CancellationToken,
+    /// What its wall clock shows, ms since 1970; it stands still.
+    wall_ms: Arc<AtomicI64>,
     task: JoinHandle<Result<(), AdapterError>>,
 }
 
@@ -120,16 +129,23 @@ impl Running {
         let (ear, told) = mpsc::channel(100);
         let (jobs, queue) = mpsc::channel(10);
         let stop = CancellationToken::new();
+        let wall_ms = Arc::new(AtomicI64::new(7));
+        let shown = Arc::clone(&wall_ms);
         let context = Context {
             outlet: Outlet::new(Ear(ear)),
             commands: Commands::new(Queue(queue, None)),
             store: Store::new(NoNotes),
             shutdown: stop.clone(),
-            clock: Clock::new("boot", || Moment { wall_ms: 7, mono_ms: 7 }),
+            clock: Clock::new("boot", move || Moment { wall_ms: shown.load(Ordering::Relaxed), mono_ms: 7 }),
             pulse: adapter_api::Pulse::default(),
         };
         let task = tokio::spawn(adapter_modbus::adapter("home", &settings).run(context));
-        Self { told, jobs, stop, task }
+        Self { told, jobs, stop, wall_ms, task }
+    }
+
+    /// Its wall clock shows a later time.
+    pub fn later(&self, by: Duration) {
+        self.wall_ms.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
     pub async fn hear(&mut self) -> Told {
