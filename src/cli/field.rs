@@ -8,6 +8,9 @@ use adapter_modbus::{Settings, configured_at};
 
 use crate::config::{Finding, Sources, load, socket};
 
+/// Addresses of serial lines behind a converter begin so.
+const CONVERTER: &str = "rtu+tcp://";
+
 pub struct Neighbour {
     /// Connections of the configuration; none when it cannot be used.
     pub modbus: BTreeMap<String, Settings>,
@@ -30,6 +33,19 @@ impl Neighbour {
     /// The configured connection to this address that the running gateway uses.
     pub fn uses(&self, address: &str) -> Option<&str> {
         configured_at(address, &self.modbus).filter(|_| self.running)
+    }
+
+    /// Why this address cannot be asked now. Two clients of one serial line make wrong values for both,
+    /// because its answers carry no number. A serial port itself is locked by the gateway.
+    pub fn bars(&self, address: &str) -> anyhow::Result<()> {
+        let Some(name) = self.uses(address) else { return Ok(()) };
+        let converter = |address: &str| address.starts_with(CONVERTER);
+        if !converter(address) && !converter(&self.modbus[name].address) {
+            return Ok(());
+        }
+        anyhow::bail!(
+            "The gateway is running and uses {address} as modbus.{name}, and two clients of one line get each other's answers: stop it (`systemctl stop maestro`), do this again, and start it (`systemctl start maestro`)"
+        )
     }
 
     /// A problem at this address, with what the running gateway has to do with it.

@@ -1,13 +1,17 @@
 //! `maestro probe <device>`: every point of a device once, raw and decoded, for comparing with its
 //! display.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
-use adapter_modbus::{Probed, Shown, device_settings, probe};
+use adapter_api::Problem;
+use adapter_modbus::{Probed, Settings, Shown, device_settings, probe};
 use anyhow::{anyhow, bail};
 use serde_json::json;
 
-use super::{complain, field::Neighbour, say, say_json, table::table};
+use super::{complain, field::Neighbour, say, say_json, shown::span, table::table};
+
+/// Whoever waits longer is told for how long.
+const LONG: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -33,10 +37,11 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     let neighbour = Neighbour::look(config, socket);
     let probed = match (&arguments.device, &arguments.connection, &arguments.profile) {
-        (Some(device), ..) => configured(&neighbour, device).await?,
+        (Some(device), ..) => configured(&neighbour, device, json).await?,
         (None, Some(address), Some(profile)) => {
             let settings = device_settings(address, profile, arguments.unit).map_err(|why| anyhow!(why))?;
-            match probe(&settings, "device").await {
+            neighbour.bars(address)?;
+            match patiently(&settings, "device", json).await {
                 Some(probed) => probed.map_err(|problem| neighbour.explain(&problem, address))?,
                 None => bail!("`{address}` cannot be probed"),
             }
@@ -51,14 +56,21 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn configured(neighbour: &Neighbour, device: &str) -> anyhow::Result<Probed> {
+async fn configured(neighbour: &Neighbour, device: &str, json: bool) -> anyhow::Result<Probed> {
     const WITHOUT: &str = "without it: `maestro probe --connection <address> --profile <name> --unit <id>`";
     if !neighbour.wrong.is_empty() {
         neighbour.wrong.iter().for_each(|finding| complain(&finding.to_string()));
         bail!("the configuration cannot be used; mend it, or do {WITHOUT}");
     }
     for settings in neighbour.modbus.values() {
-        if let Some(probed) = probe(settings, device).await {
+        // A part is read with its device.
+        let has = |id: &String| {
+            device.strip_prefix(id.as_str()).is_some_and(|part| part.is_empty() || part.starts_with('-'))
+        };
+        if settings.device.keys().any(has) {
+            neighbour.bars(&settings.address)?;
+        }
+        if let Some(probed) = patiently(settings, device, json).await {
             return probed.map_err(|problem| neighbour.explain(&problem, &settings.address));
         }
     }
@@ -66,6 +78,26 @@ async fn configured(neighbour: &Neighbour, device: &str) -> anyhow::Result<Probe
         neighbour.modbus.values().flat_map(|settings| settings.device.keys()).cloned().collect();
     let known = if ids.is_empty() { "no Modbus device at all".to_owned() } else { ids.join(", ") };
     bail!("the configuration has no Modbus device `{device}`, but {known}; {WITHOUT}")
+}
+
+/// Probes, and says how long that may take when it takes long.
+async fn patiently(settings: &Settings, device: &str, json: bool) -> Option<Result<Probed, Problem>> {
+    let mut probing = std::pin::pin!(probe(settings, device));
+    tokio::select! {
+        probed = &mut probing => return probed,
+        () = tokio::time::sleep(LONG) => {}
+    }
+    if !json {
+        complain(&announced(Probed::longest(settings, device)));
+    }
+    probing.await
+}
+
+fn announced(longest: Option<Duration>) -> String {
+    let longest = longest.map_or(String::new(), |longest| {
+        format!(", up to {} in all", span(i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)))
+    });
+    format!("The device answers slowly, or not always: this takes a while{longest}. Ctrl-C ends it.")
 }
 
 fn show(device: Option<&str>, probed: &Probed) {
@@ -148,6 +180,12 @@ mod tests {
             },
             refused: refused.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn a_probe_that_takes_long_says_how_long_at_most() {
+        assert!(announced(Some(Duration::from_secs(70))).contains("up to 1 min 10 s"));
+        assert!(announced(None).contains("takes a while. Ctrl-C"));
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub async fn run(
     let scan = Scan::new(&arguments.address, &options).map_err(|why| anyhow!(why))?;
     let mut signals = Signals::listen()?;
     let neighbour = Neighbour::look(config, socket);
+    neighbour.bars(&arguments.address)?;
     if !json && scan.longest() > LONG {
         complain(&announced(&scan, &arguments.address));
     }
@@ -57,12 +58,14 @@ pub async fn run(
     if let Some(Err(problem)) = ended {
         return Err(neighbour.explain(&problem, &arguments.address));
     }
+    let mut pastes = paste(&report, &neighbour.modbus);
+    report.remarks.extend(pastes.iter().flat_map(|paste| paste.remarks.clone()));
+    pastes.retain(|paste| paste.configured || !paste.text.is_empty());
     remark(&mut report, &neighbour, &arguments.address, config);
-    let pastes = paste(&report, &neighbour.modbus);
     if json {
         say_json(&told(&arguments.address, &report, &pastes));
     } else {
-        show(&arguments.address, &report, &pastes);
+        show(&arguments.address, config, &report, &pastes);
     }
     Ok(if report.found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -72,7 +75,8 @@ fn announced(scan: &Scan, address: &str) -> String {
     let speeds = if lines > 1 { format!(" at {lines} settings of speed and parity") } else { String::new() };
     let longest = span(i64::try_from(scan.longest().as_secs()).unwrap_or(i64::MAX));
     format!(
-        "Asking {units} unit ids at {address}{speeds}: up to {longest} when nothing answers, often much less. Ctrl-C ends it and shows what was found so far."
+        "Asking {units} unit ids at {address}{speeds}: up to {longest} when nothing answers, often much less. {} Ctrl-C ends it and shows what was found so far.",
+        if lines > 1 { "--baud and --units make it shorter." } else { "--units makes it shorter." }
     )
 }
 
@@ -108,12 +112,9 @@ fn remark(report: &mut Report, neighbour: &Neighbour, address: &str, config: &Pa
     }
 }
 
-fn show(address: &str, report: &Report, pastes: &[Paste]) {
+fn show(address: &str, config: &Path, report: &Report, pastes: &[Paste]) {
     if report.found.is_empty() {
-        let after = if report.complete { "" } else { " until it was ended" };
-        say(&format!(
-            "Nothing answered at {address}{after}. Check power, wiring (A and B may be swapped) and that Modbus is switched on in the device; --timeout 3s gives slow ones more time."
-        ));
+        say(&nothing(address, report.complete));
     } else {
         let rows: Vec<_> = report.found.iter().map(|found| row(found, pastes)).collect();
         say(&table(&["UNIT", "DEVICE", "SERIAL NUMBER", "PROFILE", "CONFIGURED AS", "ADDRESS"], &rows));
@@ -122,23 +123,63 @@ fn show(address: &str, report: &Report, pastes: &[Paste]) {
         }
     }
     report.remarks.iter().for_each(|remark| say(&format!("{}.", remark.trim_end_matches('.'))));
-    for paste in pastes {
-        let heading = match (paste.configured, paste.text.is_empty()) {
-            (true, true) => {
-                say(&format!(
-                    "\n[modbus.{}] of the configuration has all of {}.",
-                    paste.connection, paste.address
-                ));
-                continue;
-            }
-            (true, false) => format!(
-                "The configuration has this line already, as [modbus.{}]. To add what it does not have:",
-                paste.connection
-            ),
-            (false, _) => format!("To configure what was found at {}, paste this:", paste.address),
-        };
-        say(&format!("\n{heading}\n\n{}", paste.text.trim()));
+    if let Some(unknown) = report.found.iter().find(|found| found.profiles.is_empty()) {
+        say(&without_profile(unknown, config));
     }
+    for paste in pastes {
+        say(&format!("\n{}", headed(paste, config)));
+    }
+}
+
+/// What to try when nothing answered.
+fn nothing(address: &str, complete: bool) -> String {
+    let after = if complete { "" } else { " until it was ended" };
+    let checks = if address.starts_with("tcp://") {
+        "Check that Modbus TCP is switched on in the device. Behind a gateway, check its serial settings and the RS-485 line"
+    } else if address.starts_with("rtu://") {
+        "Check power and the RS-485 line; another speed is tried with --baud"
+    } else {
+        "Check power, the speed and parity that the converter is set to, and the RS-485 line"
+    };
+    format!(
+        "Nothing answered at {address}{after}. {checks}: A and B may be swapped, and a long line needs 120 ohms between them at both ends. Meters leave the factory as unit 1: two of them on one line disturb each other, so connect them one by one and give each its own. --units asks only those, --timeout 3s gives slow ones more time."
+    )
+}
+
+/// The next step with a device that no profile fits.
+fn without_profile(found: &Found, config: &Path) -> String {
+    let folder = config.with_file_name("profiles").display().to_string();
+    format!(
+        "Unit {unit} answers, and no known profile fits: describe its registers in a profile of your own, {folder}/<name>.toml, and see what it shows with `maestro probe --connection '{address}' --profile <name> --unit {unit}`.",
+        unit = found.unit,
+        address = found.address,
+    )
+}
+
+/// A line's tables and where they go, or what else is to be done with its connection.
+fn headed(paste: &Paste, config: &Path) -> String {
+    let Paste { address, connection, text, .. } = paste;
+    let text = text.trim();
+    if !paste.configured {
+        let file = config.with_extension("d").join(format!("{connection}.toml"));
+        let file = file.display();
+        return format!("To configure what was found at {address}, paste this into {file}:\n\n{text}");
+    }
+    let mut said = match &paste.readdress {
+        Some(new) => format!(
+            "The configuration has this line as [modbus.{connection}], and its devices answer otherwise than it says: set address = \"{new}\" there"
+        ),
+        None if text.is_empty() && paste.whole => {
+            format!("[modbus.{connection}] of the configuration has all of {address}")
+        }
+        None => format!("The configuration has this line already, as [modbus.{connection}]"),
+    };
+    match text {
+        "" if paste.whole => said.push('.'),
+        "" => said.push_str(". What it does not have fits no known profile."),
+        text => said.push_str(&format!(". To add what it does not have:\n\n{text}")),
+    }
+    said
 }
 
 fn row(found: &Found, pastes: &[Paste]) -> Vec<String> {
@@ -201,6 +242,7 @@ fn told(address: &str, report: &Report, pastes: &[Paste]) -> Value {
                 "address": paste.address,
                 "connection": paste.connection,
                 "configured": paste.configured,
+                "setAddress": paste.readdress,
                 "toml": paste.text,
             })
         })

@@ -13,8 +13,8 @@ use std::{
 
 use serde_json::Value;
 use simulator::{
-    Device, Exception, Fault, Home, HomeSettings, Line, LineSettings, RegisterMap, Scope, Server, Table,
-    Units, UnknownUnit,
+    ConverterSettings, Device, Exception, Fault, Home, HomeSettings, Line, LineSettings, RegisterMap, Scope,
+    Server, Table, Units, UnknownUnit,
 };
 use tempfile::TempDir;
 
@@ -80,6 +80,9 @@ async fn what_a_scan_of_the_home_prints_is_a_configuration_that_check_accepts() 
             assert!(stdout.contains(words), "{words} in {stdout}");
         }
         assert!(stderr.contains("Asking 247 unit ids") && stderr.contains("Ctrl-C"), "{stderr}");
+        // Where the configuration looks for it.
+        let folder = empty.0.path().join("maestro.d").display().to_string();
+        assert!(stdout.contains(&format!("paste this into {folder}/")), "{stdout}");
         pasted.push_str(tables(&stdout));
     }
     let place = Place::new(&pasted);
@@ -122,6 +125,8 @@ async fn a_unit_that_no_profile_fits_and_a_device_on_any_unit_id_are_told() {
     let (stdout, _) = said(&output);
     assert_eq!(output.status.code(), Some(0));
     assert!(stdout.contains("answers, no known profile") && !stdout.contains("[modbus."), "{stdout}");
+    let next = format!("maestro probe --connection '{}' --profile <name> --unit 7", tcp(plain.addr()));
+    assert!(stdout.contains(&next) && stdout.contains("/profiles/<name>.toml"), "{stdout}");
     let all = (1..=247)
         .fold(Units::default(), |units, unit| units.and(unit, RegisterMap::new().holding(0, &[1, 2])));
     let any = server(all).await;
@@ -136,13 +141,17 @@ async fn a_unit_that_no_profile_fits_and_a_device_on_any_unit_id_are_told() {
 async fn nothing_found_is_exit_code_1_with_words() {
     let empty = Place::new("");
     let home = Home::start(HomeSettings { unknown_unit: UnknownUnit::Silence, ..HomeSettings::default() });
-    let silent = tcp(home.await.unwrap().hybrid_addr());
+    let home = home.await.unwrap();
+    let silent = tcp(home.hybrid_addr());
     let output = empty.maestro(&["scan", &silent, "--units", "5-6", "--timeout", "50ms"]).await;
     assert_eq!(output.status.code(), Some(1));
+    for words in ["Nothing answered at", "A and B", "120 ohms", "factory as unit 1", "--units"] {
+        assert!(said(&output).0.contains(words), "{words}: {}", said(&output).0);
+    }
     let refused = tcp(([127, 0, 0, 1], free_port()).into());
     for (arguments, words) in [
         (vec!["scan", refused.as_str()], "Modbus TCP is switched on"),
-        (vec!["scan", "tcp://no-such-host.invalid"], "The host `no-such-host.invalid` is not known"),
+        (vec!["scan", "tcp://[fe80::1%nowhere]"], "The host `fe80::1%nowhere` is not known"),
         (vec!["scan", "rtu:///dev/ttyNONE7"], "ls /dev/serial/by-id"),
         (vec!["scan", "192.168.1.50"], "write tcp://host:port"),
         (vec!["scan", "tcp://x", "--units", "0"], "like 1-20,247"),
@@ -248,6 +257,54 @@ async fn a_running_gateway_that_holds_the_only_connection_is_named() {
         assert!(said.contains("The gateway is running") && said.contains("modbus.panel"), "{said}");
         assert!(said.contains("systemctl stop maestro"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_line_behind_a_converter_is_not_asked_while_the_gateway_uses_it() {
+    let home = house::still_home(12.0).await;
+    let image = home.meter().peek(1, Table::Input, 0, 400).unwrap();
+    let units = Units::one(1, RegisterMap::new().input(0, &image));
+    let any = "127.0.0.1:0".parse().unwrap();
+    let converter = Server::start_rtu(any, units, ConverterSettings::default()).await.unwrap();
+    let address = format!("rtu+tcp://{}", converter.addr());
+    let tables = format!(
+        "[modbus.bus]\naddress = \"{address}\"\n[modbus.bus.device.house]\nprofile = \"eastron-sdm630\"\n"
+    );
+    let gateway = Gateway::start(house::GATEWAY, &tables).await;
+    gateway.points("house").await;
+    let config = gateway.folder.path().join("maestro.toml").display().to_string();
+    let without = ["probe", "--connection", &address, "--profile", "eastron-sdm630"];
+    let (before, plain) = (converter.port().connections(), tcp(converter.addr()));
+    for arguments in [&["scan", &address][..], &["scan", &plain], &["probe", "house"], &without] {
+        let mut command = tokio::process::Command::from(maestro());
+        let output = command.args(["--config", &config]).args(arguments).output().await.unwrap();
+        let (stdout, stderr) = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stdout}{stderr}");
+        assert!(stderr.contains("two clients of one line") && stderr.contains("modbus.bus"), "{stderr}");
+        assert!(stderr.contains("systemctl stop maestro"), "{stderr}");
+    }
+    assert_eq!(converter.port().connections(), before, "nobody else was on the line");
+    // The configuration alone keeps nobody off.
+    let (told, good) = Place::new(&tables).json(&["probe", "house"]).await;
+    assert!(good && told["points"][0]["point"] == "voltageL1", "{told}");
+}
+
+#[tokio::test]
+async fn a_configured_speed_at_which_nothing_answers_is_told_with_the_one_that_does() {
+    let home = house::still_home(12.0).await;
+    let image = home.meter().peek(1, Table::Input, 0, 400).unwrap();
+    let units = Units::one(7, RegisterMap::new().input(0, &image));
+    let line = Line::start(LineSettings { baud: 115_200, units, ..LineSettings::default() }).unwrap();
+    let configured = format!("rtu://{}?baud=9600", line.path());
+    let place = Place::new(&format!(
+        "[modbus.bus]\naddress = \"{configured}\"\n[modbus.bus.device.house]\nprofile = \"eastron-sdm630\"\nunit = 7\n"
+    ));
+    let address = format!("rtu://{}?baud=115200&parity=none", line.path());
+    let output = place.maestro(&["scan", &address, "--units", "7"]).await;
+    let (stdout, stderr) = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    assert!(stdout.contains(&format!("set address = \"{address}&stop=1\"")), "{stdout}");
+    assert!(!stdout.contains("has all of"), "{stdout}");
 }
 
 #[tokio::test]

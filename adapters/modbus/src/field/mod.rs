@@ -9,10 +9,13 @@
 //! | `recognise` | registers against the signatures of the profiles |
 //! | `report` | what was found; which answers are one and the same device; pure |
 //! | `scan` | the sweep over a plan |
+//! | `ends` | what answered over one line, and which of its settings to use |
 //! | `paste` | the tables of the configuration for what was found; pure |
+//! | `table` | one device's table; pure |
 //! | `probe` | every point of one unit, once |
 
 mod ask;
+mod ends;
 mod paste;
 mod place;
 mod plan;
@@ -20,11 +23,13 @@ mod probe;
 mod recognise;
 mod report;
 mod scan;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    paste::{Paste, configured_at, paste},
+    ends::configured_at,
+    paste::{Paste, paste},
     plan::{Scan, ScanOptions},
     probe::{Probed, Shown, device_settings, probe},
     report::{Found, Identity, Report},

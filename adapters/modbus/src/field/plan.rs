@@ -2,10 +2,15 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use adapter_api::profile::Function;
+
 use crate::config::{Address, Parity, Serial};
 
 /// Unit ids that devices leave the factory with, or that makers use for their parts.
 const USUAL: [u8; 9] = [1, 2, 3, 71, 100, 126, 200, 240, 247];
+/// Unit ids that people set in a menu. They are asked with both functions: some meters do not answer the
+/// one that they do not know at all.
+const SET: RangeInclusive<u8> = 1..=32;
 /// Unit ids of Modbus.
 const UNITS: RangeInclusive<u8> = 1..=247;
 /// What meters and inverters leave the factory with, the likely ones first.
@@ -17,7 +22,11 @@ const PATIENT_SERIAL: Duration = Duration::from_millis(700);
 /// Nobody gets less: a slow meter beside fast ones takes up to 300 ms.
 const BRIEF: Duration = Duration::from_millis(300);
 /// Bytes of the question and of an answer with two registers.
-pub(super) const BYTES: usize = 8 + 9;
+const BYTES: usize = 8 + 9;
+/// The link leaves a line alone after a silence, for as long as the longest answer takes: bytes, and the
+/// time behind a converter, whose speed nobody knows.
+const LONGEST: usize = 256;
+const BEHIND_CONVERTER: Duration = Duration::from_millis(300);
 
 /// What narrows a scan.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -68,15 +77,15 @@ impl Scan {
 
     /// How long it takes at most, should nothing answer.
     pub fn longest(&self) -> Duration {
-        let of = |line: &Address, units: usize, timeout: Duration| {
+        let of = |line: &Address, units: &[u8], timeout: Duration| {
             // On a slow line the bytes themselves take their time.
-            let transfer = line.serial().map_or(Duration::ZERO, |serial| serial.time_of(BYTES) * 2);
-            (timeout + transfer) * u32::try_from(units).unwrap_or(u32::MAX)
+            let transfer = line.serial().map_or(Duration::ZERO, |serial| serial.time_of(BYTES));
+            let once = timeout + transfer + quiet(line);
+            // Where nothing answers, everything is asked with both functions.
+            once * 2 * u32::try_from(units.len()).unwrap_or(u32::MAX)
         };
         let of_line = |line: &Address| {
-            // Likely units are asked twice, with both functions.
-            of(line, self.first.len() * 2, self.patient(line))
-                + of(line, self.rest.len(), self.brief(line, None))
+            of(line, &self.first, self.patient(line)) + of(line, &self.rest, self.brief(line, None))
         };
         self.lines.iter().map(of_line).sum()
     }
@@ -84,6 +93,17 @@ impl Scan {
     /// How many unit ids are asked at how many settings of the line.
     pub fn size(&self) -> (usize, usize) {
         (self.first.len() + self.rest.len(), self.lines.len())
+    }
+
+    /// With what a unit is asked first.
+    pub(super) fn functions(&self, unit: u8) -> &'static [Function] {
+        let both = SET.contains(&unit) || self.first.contains(&unit);
+        if both { &[Function::Holding, Function::Input] } else { &[Function::Holding] }
+    }
+
+    /// Units that were asked with one function alone.
+    pub(super) fn half_asked(&self) -> Vec<u8> {
+        self.rest.iter().copied().filter(|unit| self.functions(*unit).len() == 1).collect()
     }
 
     /// How long a likely unit may take.
@@ -104,6 +124,15 @@ impl Scan {
             None if line.serial().is_some() => BRIEF,
             None => patient,
         }
+    }
+}
+
+/// How long a line is left alone after a silence.
+pub(super) fn quiet(line: &Address) -> Duration {
+    match line {
+        Address::Tcp(_) => Duration::ZERO,
+        Address::Rtu(serial) => serial.time_of(LONGEST) + serial.silence(),
+        Address::RtuOverTcp(_) => BEHIND_CONVERTER,
     }
 }
 
@@ -216,8 +245,21 @@ mod tests {
     fn the_longest_time_counts_every_unit_that_may_stay_silent() {
         let options = |units: &str| ScanOptions { units: Some(units.to_owned()), ..ScanOptions::default() };
         assert_eq!(scan("tcp://x", options("1-10")).unwrap().longest(), Duration::from_secs(20));
-        assert_eq!(scan("tcp://x", ScanOptions::default()).unwrap().longest(), Duration::from_secs(18 + 238));
+        assert_eq!(
+            scan("tcp://x", ScanOptions::default()).unwrap().longest(),
+            Duration::from_secs(2 * (9 + 238))
+        );
         let slow = scan("rtu:///dev/x?baud=2400&parity=none", options("1-10")).unwrap();
-        assert!(slow.longest() > Duration::from_millis(20 * (700 + 140)), "the bytes take their time");
+        assert!(slow.longest() > Duration::from_millis(20 * (700 + 70 + 1060)), "the bytes take their time");
+    }
+
+    #[test]
+    fn unit_ids_that_people_set_are_asked_with_both_functions_at_once_and_the_others_may_be_later() {
+        let scan = scan("tcp://x", ScanOptions::default()).unwrap();
+        for unit in UNITS {
+            let both = unit <= 32 || USUAL.contains(&unit);
+            assert_eq!(scan.functions(unit).len(), if both { 2 } else { 1 }, "{unit}");
+            assert_eq!(scan.half_asked().contains(&unit), !both, "{unit}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Every point of one unit, once, raw and decoded, for comparing with the device's display.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use adapter_api::{
     Problem,
@@ -11,9 +11,10 @@ use super::{
     Seen,
     ask::{Blank, ask, problem, refuses, settings},
     place,
+    plan::quiet,
 };
 use crate::{
-    client::{Link, LinkError},
+    client::{Form, Link, LinkError},
     codec,
     config::{Address, Device, PARTS, Settings},
     plan::{Extent, plan},
@@ -25,6 +26,9 @@ use crate::{
 /// What is shown of a 32-bit float: more digits would be made up.
 const DIGITS_FLOAT: i32 = 7;
 const DIGITS: i32 = 15;
+
+/// After so many silences in a row nothing else is asked.
+const SILENCES: u32 = 2;
 
 /// What a unit showed.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +50,33 @@ pub struct Shown {
     pub seen: Seen,
     /// In words, where it could not be read.
     pub refused: Option<String>,
+}
+
+impl Probed {
+    /// How long a probe of a device takes at most: every request is refused, so that its points are asked
+    /// for one by one, and each answer is lost once. None where the device says itself what it has, and for
+    /// a device that the connection does not have.
+    pub fn longest(settings: &Settings, device: &str) -> Option<Duration> {
+        let unit = unit_of(settings, device).filter(|unit| unit.profile.discovery.is_none())?;
+        let address: Address = settings.address.parse().ok()?;
+        let once = |extent: &Extent| {
+            let bytes = Form::Registers(extent.function.code(), extent.count).bytes();
+            let transfer = address.serial().map_or(Duration::ZERO, |line| line.time_of(bytes));
+            unit.pace.timeout + unit.pace.spacing + transfer + quiet(&address)
+        };
+        let alone: Vec<_> = unit.profile.points.values().map(extent).collect();
+        let together = plan(&alone, unit.rules(&unit.barred)).into_iter().map(|request| Extent {
+            function: request.function,
+            start: request.start,
+            count: request.count,
+        });
+        let all: Duration = together.collect::<Vec<_>>().iter().chain(&alone).map(once).sum();
+        Some(all * 2)
+    }
+}
+
+fn extent(point: &Point) -> Extent {
+    Extent { function: point.function, start: point.register, count: point.kind.registers() }
 }
 
 /// The tables of a connection with one device, for a unit that is in no configuration. The device's
@@ -103,16 +134,20 @@ async fn look(settings: &Settings, unit: &UnitConfig, address: Address) -> Resul
 }
 
 /// Registers by extent, or why there are none. Neighbours share a request; where the device refuses
-/// it, each is asked for on its own, so that a hole shows and hides nothing else.
+/// it, each is asked for on its own, so that a hole shows and hides nothing else. A silence is not
+/// asked after point by point, and when it lasts the rest is not asked: each costs its time twice.
 async fn fetch(
     port: &mut Port<'_>,
     wanted: &[Extent],
 ) -> Result<BTreeMap<usize, Result<Vec<u16>, LinkError>>, Problem> {
     let mut fetched = BTreeMap::new();
-    let mut answered = false;
+    let (mut answered, mut silences) = (false, 0);
     for request in plan(wanted, port.unit.rules(&port.unit.barred)) {
-        let together = ask(port, request.function, request.start, request.count).await;
-        let alone = request.members.len() == 1;
+        let together = match silences {
+            SILENCES => Err(unasked()),
+            _ => ask(port, request.function, request.start, request.count).await,
+        };
+        silences = counted(silences, &together);
         match together {
             Ok(words) => {
                 answered = true;
@@ -122,16 +157,21 @@ async fn fetch(
                     fetched.insert(place, Ok(own));
                 }
             }
-            Err(error) if !alone && (refuses(&error) || answered) => {
-                answered |= refuses(&error);
+            Err(error) if refuses(&error) && request.members.len() > 1 => {
+                answered = true;
                 for place in request.members {
                     let Extent { function, start, count } = wanted[place];
-                    fetched.insert(place, ask(port, function, start, count).await);
+                    let alone = match silences {
+                        SILENCES => Err(unasked()),
+                        _ => ask(port, function, start, count).await,
+                    };
+                    silences = counted(silences, &alone);
+                    fetched.insert(place, alone);
                 }
             }
             Err(error) if refuses(&error) || answered => {
                 answered = true;
-                fetched.insert(request.members[0], Err(error));
+                fetched.extend(request.members.into_iter().map(|place| (place, Err(error.clone()))));
             }
             Err(error) => return Err(problem(port, &error)),
         }
@@ -139,17 +179,26 @@ async fn fetch(
     Ok(fetched)
 }
 
+/// Silences in a row after this answer; a device that does not answer any more stays so.
+fn counted(silences: u32, answer: &Result<Vec<u16>, LinkError>) -> u32 {
+    match answer {
+        Ok(_) => 0,
+        Err(LinkError::NoAnswer(_) | LinkError::Unreachable(_)) => (silences + 1).min(SILENCES),
+        Err(error) if refuses(error) => 0,
+        Err(_) => silences,
+    }
+}
+
+fn unasked() -> LinkError {
+    LinkError::NoAnswer("not asked after two silences in a row".to_owned())
+}
+
 /// Every point of the profile.
 async fn points(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
     let profile = port.unit.profile;
     let mut points: Vec<(&String, &Point)> = profile.points.iter().collect();
     points.sort_by_key(|(_, point)| (point.function, point.register));
-    let extent = |(_, point): &(&String, &Point)| Extent {
-        function: point.function,
-        start: point.register,
-        count: point.kind.registers(),
-    };
-    let wanted: Vec<_> = points.iter().map(extent).collect();
+    let wanted: Vec<_> = points.iter().map(|(_, point)| extent(point)).collect();
     let mut fetched = fetch(port, &wanted).await?;
     let part = port.unit.main.id.to_string();
     let shown = points.into_iter().enumerate().map(|(place, (name, point))| {

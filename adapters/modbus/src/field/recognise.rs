@@ -51,7 +51,8 @@ async fn registers<'a>(
         Entry::Vacant(place) => {
             place.insert(match ask(port, check.function, check.register, check.count).await {
                 Ok(words) => Some(words),
-                Err(LinkError::Exception(_) | LinkError::NoAnswer(_)) => None,
+                // On a line, a refusal after a silence belongs to neither question for certain.
+                Err(LinkError::Exception(_) | LinkError::NoAnswer(_) | LinkError::Mismatch(_)) => None,
                 Err(error) => return Err(error),
             })
         }

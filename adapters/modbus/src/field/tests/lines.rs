@@ -28,15 +28,15 @@ async fn the_speed_and_parity_that_answered_stand_in_the_tables() {
     let line = line(19_200, Parity::Even);
     let options = ScanOptions {
         units: Some("1,2,5".to_owned()),
-        bauds: vec![9_600, 19_200],
-        timeout: Some(Duration::from_millis(150)),
+        bauds: vec![115_200, 19_200],
+        timeout: Some(Duration::from_millis(500)),
     };
     // A pseudo terminal carries any speed: it is deaf until the last one is tried.
     line.port().fault(Fault::Silence { executed: false }, Scope::ALL);
     let mut report = Report::default();
-    let plan = Scan::new(&format!("rtu://{}", line.path()), &options).unwrap();
+    let plan = Scan::new(&format!("rtu://{}?parity=even", line.path()), &options).unwrap();
     let mut watch = |step: Step<'_>| {
-        if step.done == 9 {
+        if step.done == 3 {
             line.port().clear_faults();
         }
     };
@@ -86,6 +86,35 @@ async fn a_line_that_is_held_is_not_scanned() {
 }
 
 #[tokio::test]
+async fn a_port_stays_open_over_units_that_are_silent() {
+    let line = line(115_200, Parity::None);
+    let address = format!("rtu://{}?baud=115200&parity=none", line.path());
+    let timeout = Some(Duration::from_millis(50));
+    let options = ScanOptions { units: Some("7-9".to_owned()), timeout, ..ScanOptions::default() };
+    let mut open = Vec::new();
+    let mut watch = |_: Step<'_>| {
+        // Only one may have it.
+        open.push(tokio_serial::SerialStream::open(&tokio_serial::new(line.path(), 9_600)).is_err());
+    };
+    let mut report = Report::default();
+    soon(Scan::new(&address, &options).unwrap().run(&mut report, &mut watch)).await.unwrap();
+    assert_eq!((open, report.found.len()), (vec![true; 3], 0));
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_silence_is_a_sign_of_life() {
+    let units = Units::one(5, RegisterMap::new().input(100, &[1]));
+    let line = Line::start(LineSettings { baud: 115_200, units, ..LineSettings::default() }).unwrap();
+    line.port().fault(Fault::Silence { executed: false }, Scope::next(1));
+    let timeout = Some(Duration::from_millis(500));
+    let options = ScanOptions { units: Some("5".to_owned()), timeout, ..ScanOptions::default() };
+    let address = format!("rtu://{}?baud=115200&parity=none", line.path());
+    let mut report = Report::default();
+    soon(Scan::new(&address, &options).unwrap().run(&mut report, &mut |_| {})).await.unwrap();
+    assert_eq!((report.found.len(), report.remarks.len()), (1, 0), "{report:?}");
+}
+
+#[tokio::test]
 async fn a_cable_that_is_pulled_ends_the_scan_with_words_and_keeps_what_was_found() {
     let line = line(115_200, Parity::None);
     let address = format!("rtu://{}?baud=115200&parity=none", line.path());
@@ -110,7 +139,7 @@ async fn units_behind_a_converter_are_asked_as_on_a_line() {
     let units = Units::one(3, meter()).and(200, meter());
     let any = "127.0.0.1:0".parse().unwrap();
     let converter = Server::start_rtu(any, units, ConverterSettings::default()).await.unwrap();
-    let options = ScanOptions { timeout: Some(Duration::from_millis(100)), ..ScanOptions::default() };
+    let options = ScanOptions { timeout: Some(Duration::from_millis(500)), ..ScanOptions::default() };
     let options = ScanOptions { units: Some("1-3,200".to_owned()), ..options };
     let address = format!("rtu+tcp://{}", converter.addr());
     let mut report = Report::default();

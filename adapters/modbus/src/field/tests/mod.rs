@@ -1,3 +1,4 @@
 mod lines;
+mod pasting;
 mod probing;
 mod scanning;

@@ -47,6 +47,42 @@ async fn a_hole_shows_as_one_and_hides_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_silence_is_not_asked_after_point_by_point_and_two_end_the_questions() {
+    let peer = Peer::start().await;
+    peer.input(1, 0, &[0; 400]);
+    let refused = |probed: &Probed| {
+        let told = probed.points.iter().map(|shown| shown.refused.clone().unwrap_or_default());
+        told.collect::<Vec<_>>()
+    };
+    // Of the second block's two questions both are lost.
+    let meter = "[device.device]\nprofile = 'eastron-sdm630'\n";
+    let settings = peer.settings(&format!("{meter}block = 10\n"));
+    let whole = refused(&look(&settings, "device").await.unwrap());
+    let blocks = peer.seen().len();
+    assert!(blocks > 3 && whole.iter().all(String::is_empty), "{blocks} {whole:?}");
+    peer.moves(&[Move::Answer, Move::Silent, Move::Silent]);
+    let told = refused(&look(&settings, "device").await.unwrap());
+    assert_eq!(peer.seen().len(), blocks + 1, "asked once more, and not apart");
+    let silent = told.iter().filter(|words| words.contains("no answer: nothing came")).count();
+    assert!(silent > 1 && told.last().unwrap().is_empty(), "{told:?}");
+    // And when the next one is silent as well, nobody answers any more.
+    peer.moves(&[Move::Answer, Move::Silent, Move::Silent, Move::Silent, Move::Silent]);
+    let told = refused(&look(&settings, "device").await.unwrap());
+    assert_eq!((peer.seen().len(), told[0].as_str()), (5, ""));
+    assert!(told.last().unwrap().contains("no answer: not asked after two silences"), "{told:?}");
+}
+
+#[test]
+fn how_long_a_probe_takes_at_most_counts_every_point_twice() {
+    let settings = device_settings("tcp://x", "eastron-sdm630", 1).unwrap();
+    let timeout = adapter_api::profile::builtin()["eastron-sdm630"].limits.timeout.0;
+    let longest = Probed::longest(&settings, "device").unwrap();
+    assert!((timeout * 2 * 19..timeout * 2 * 23).contains(&longest), "{longest:?}");
+    let sunspec = device_settings("tcp://x", "sunspec", 1).unwrap();
+    assert_eq!((Probed::longest(&sunspec, "device"), Probed::longest(&settings, "x")), (None, None));
+}
+
+#[tokio::test]
 async fn a_value_that_the_device_does_not_have_is_no_hole() {
     let peer = Peer::start().await;
     peer.input(1, 0, &[0; 80]);

@@ -130,7 +130,7 @@ async fn a_device_that_answers_on_any_unit_id_is_one_and_the_rest_is_not_asked()
 #[tokio::test]
 async fn silence_costs_its_time_and_hides_no_neighbour() {
     let home = home(UnknownUnit::Silence).await;
-    let report = soon(scan(home.meter_addr(), options("1-4", 40))).await.unwrap();
+    let report = soon(scan(home.meter_addr(), options("3,1,4", 500))).await.unwrap();
     assert_eq!(units(&report), [(1, vec![])]);
     let report = soon(scan(home.meter_addr(), options("2-4", 40))).await.unwrap();
     assert_eq!((report.found.len(), report.complete), (0, true));
@@ -140,7 +140,8 @@ async fn silence_costs_its_time_and_hides_no_neighbour() {
 async fn any_exception_is_life_but_not_that_of_a_gateway_without_the_unit() {
     for (code, alive) in [(1, true), (2, true), (4, true), (6, true), (10, false), (11, false)] {
         let peer = Peer::start().await;
-        peer.moves(&[Move::Exception(code)]);
+        // A gateway says the same to both functions.
+        peer.moves(&[Move::Exception(code); 2][..if alive { 1 } else { 2 }]);
         let report = soon(scan(peer.address, options("5", 500))).await.unwrap();
         assert_eq!(report.found.len(), usize::from(alive), "exception {code}");
     }
@@ -150,20 +151,55 @@ async fn any_exception_is_life_but_not_that_of_a_gateway_without_the_unit() {
 async fn a_meter_that_is_silent_to_one_function_is_asked_with_the_other() {
     let peer = Peer::start().await;
     peer.moves(&[Move::Silent]);
-    let report = soon(scan(peer.address, options("5", 100))).await.unwrap();
+    let report = soon(scan(peer.address, options("5", 500))).await.unwrap();
     assert_eq!(units(&report), [(5, vec![])]);
     let functions: Vec<_> = peer.seen().iter().take(2).map(|seen| seen.function).collect();
     assert_eq!(functions, [3, 4]);
+}
+
+/// A meter behind a gateway that does not answer function 3.
+struct InputOnly;
+
+impl Device for InputOnly {
+    fn read(&mut self, table: Table, _: u16, count: u16) -> Result<Vec<u16>, Exception> {
+        match table {
+            Table::Holding => Err(Exception::Other(11)),
+            Table::Input => Ok(vec![7; usize::from(count)]),
+        }
+    }
+
+    fn write(&mut self, _: u16, _: &[u16]) -> Result<(), Exception> {
+        Err(Exception::IllegalAddress)
+    }
+}
+
+#[tokio::test]
+async fn meters_that_ignore_function_3_are_found_on_any_unit_id() {
+    let bus = server(Units::one(20, InputOnly).and(77, InputOnly)).await;
+    let mut report = Report::default();
+    let mut steps = Vec::new();
+    let plan = Scan::new(&format!("tcp://{}", bus.addr()), &ScanOptions::default()).unwrap();
+    let mut watch = |step: crate::Step<'_>| steps.push((step.done, step.total, step.unit));
+    soon(plan.run(&mut report, &mut watch)).await.unwrap();
+    assert_eq!(units(&report), [(20, vec![]), (77, vec![])]);
+    // 20 was asked with both at once, 77 with the other one after all.
+    let asked = |unit: u8| steps.iter().filter(|step| step.2 == unit).count();
+    assert_eq!((asked(20), asked(77), report.complete), (1, 2, true));
+    assert!(steps.iter().all(|(done, total, _)| done <= total), "{steps:?}");
+    // Where a unit answers function 3, the others are taken to do so as well.
+    let bus = server(Units::one(1, RegisterMap::new().holding(0, &[1, 2])).and(77, InputOnly)).await;
+    let report = soon(scan(bus.addr(), ScanOptions::default())).await.unwrap();
+    assert_eq!(units(&report), [(1, vec![])]);
 }
 
 #[tokio::test]
 async fn an_answer_that_is_lost_once_does_not_hide_what_the_device_is() {
     let home = home(UnknownUnit::Exception).await;
     home.meter().fault(Fault::Silence { executed: false }, Scope::READS.covering(70).times(1));
-    let report = soon(scan(home.meter_addr(), options("1", 100))).await.unwrap();
+    let report = soon(scan(home.meter_addr(), options("1", 500))).await.unwrap();
     assert_eq!(report.found[0].profiles, ["eastron-sdm630"]);
     home.hybrid().fault(Fault::Silence { executed: false }, Scope::READS.covering(40_002).times(1));
-    let report = soon(scan(home.hybrid_addr(), options("1", 100))).await.unwrap();
+    let report = soon(scan(home.hybrid_addr(), options("1", 500))).await.unwrap();
     assert_eq!(report.found[0].profiles, ["sunspec"]);
 }
 
@@ -183,8 +219,8 @@ async fn a_line_that_cannot_be_opened_says_what_to_do() {
     gone.stop().await;
     let problem = soon(scan(address, options("1", 200))).await.unwrap_err().to_string();
     assert!(problem.contains("refused") && problem.contains("Modbus TCP is switched on"), "{problem}");
-    let problem = soon(scan("no-such-host.invalid", options("1", 200))).await.unwrap_err().to_string();
-    assert!(problem.contains("`no-such-host.invalid` is not known"), "{problem}");
+    let problem = soon(scan("[fe80::1%nowhere]", options("1", 200))).await.unwrap_err().to_string();
+    assert!(problem.contains("`fe80::1%nowhere` is not known"), "{problem}");
 }
 
 #[tokio::test]
