@@ -141,7 +141,8 @@ async fn a_unit_that_no_profile_fits_and_a_device_on_any_unit_id_are_told() {
 async fn nothing_found_is_exit_code_1_with_words() {
     let empty = Place::new("");
     let home = Home::start(HomeSettings { unknown_unit: UnknownUnit::Silence, ..HomeSettings::default() });
-    let silent = tcp(home.await.unwrap().hybrid_addr());
+    let home = home.await.unwrap();
+    let silent = tcp(home.hybrid_addr());
     let output = empty.maestro(&["scan", &silent, "--units", "5-6", "--timeout", "50ms"]).await;
     assert_eq!(output.status.code(), Some(1));
     for words in ["Nothing answered at", "A and B", "120 ohms", "factory as unit 1", "--units"] {

@@ -284,18 +284,21 @@ async fn a_unit_that_is_busy_for_an_hour_is_told_once_and_back_within_one_period
         bus.ms(3_600_000).await;
         let log = bus.bus.happened();
         let times = asked(&log, 1).len() as u64;
-        assert!(times.abs_diff(3_600_000 / interval) <= 1, "{times} in an hour of {interval} ms");
+        // Commands wait for it: a long interval does not count then.
+        let between = interval.min(10_000);
+        let wanted = 3_600_000 / between;
+        assert!(times <= wanted + 1 && times >= wanted * 98 / 100, "{times} in an hour of {interval} ms");
         let told: Vec<_> =
             log.iter().filter(|line| line.unit == 1 && line.what != "read" && line.what != "probe").collect();
         assert_eq!(told.iter().map(|line| &*line.what).collect::<Vec<_>>(), ["offline", "problem: busy"]);
         let ended = bus.bus.age();
         bus.bus.set(1, |spec| spec.mood = Mood::Answers);
-        bus.ms(interval + 10).await;
+        bus.ms(between + 10).await;
         let log = bus.bus.happened();
         let told: Vec<_> = log.iter().filter(|line| line.unit == 1).map(|line| &*line.what).collect();
         assert_eq!(told[..4], ["probe", "read", "online", "no problem"], "{told:?}");
         let back = log.iter().find(|line| line.what == "online").unwrap().at - ended;
-        assert!(back <= Duration::from_millis(interval + 10), "{back:?}");
+        assert!(back <= Duration::from_millis(between + 10), "{back:?}");
         assert_eq!(bus.bus.count(0, Counter::MissedPolls), 0);
         bus.stop().await;
     }
