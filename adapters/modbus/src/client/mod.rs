@@ -17,38 +17,28 @@
 //! | know neither TCP_NODELAY nor keep-alive | set here (`open`) |
 
 mod error;
+mod exchange;
 mod form;
 mod open;
+mod ready;
 mod rtu;
 mod wire;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use adapter_api::profile::Function;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_modbus::{
-    Error, ProtocolError, Request, Response, Slave,
-    client::{Client, Context, rtu as serial, tcp},
-    slave::SlaveContext,
-};
+use tokio::time::{Instant, sleep_until};
+use tokio_modbus::{Request, Response, client::Context};
 
-pub(crate) use self::error::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError, SERVER_FAILURE};
-pub(crate) use self::form::Form;
-use self::{
-    open::open,
-    rtu::{Debts, First},
-    wire::{End, Waiting, Wire},
+pub(crate) use self::{
+    error::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError, SERVER_FAILURE},
+    form::Form,
 };
-use crate::config::{Address, Serial, Settings};
+use self::{rtu::Debts, wire::Wire};
+use crate::config::{Address, Settings};
 
 /// Most registers that one request may read.
 pub(crate) const MAX_READ: u16 = 125;
-/// How often a line that does not become silent is listened to, before it is used nevertheless, and the
-/// least pause between.
-const LISTENS: u32 = 20;
-const LISTEN: Duration = Duration::from_millis(5);
-/// How many other forms a unit is asked for before a request; each refusal settles one answer at the least.
-const DETOURS: u32 = 4;
 /// Most registers that one request may write.
 const MAX_WRITE: usize = 123;
 
@@ -70,18 +60,10 @@ pub(crate) struct Link {
     keep_alive: Duration,
     debts: Debts,
     live: Option<Live>,
+    /// A serial port stays open while nobody holds it: closing one that has still to send waits for that.
+    port: Option<Arc<Wire>>,
     /// End of the last request.
     last: Option<Instant>,
-}
-
-/// What came for a request.
-enum Heard {
-    Answer(Response),
-    /// An exception; not its own when it may answer an earlier request.
-    Refusal {
-        code: u8,
-        own: bool,
-    },
 }
 
 struct Live {
@@ -99,6 +81,7 @@ impl Link {
             keep_alive: settings.keep_alive.0,
             debts: Debts::default(),
             live: None,
+            port: None,
             last: None,
         }
     }
@@ -122,7 +105,7 @@ impl Link {
 
     /// Closes the connection; the next request opens another one.
     pub fn close(&mut self) {
-        self.live = None;
+        (self.live, self.port) = (None, None);
     }
 
     /// Reads registers; exactly `count` come back.
@@ -173,201 +156,6 @@ impl Link {
     ) -> Result<(), LinkError> {
         check_place(unit, register, 1)?;
         self.call(unit, pace, Request::WriteSingleRegister(register, word)).await.map(drop)
-    }
-
-    async fn call(&mut self, unit: u8, pace: Pace, request: Request<'static>) -> Result<Response, LinkError> {
-        let reads = matches!(request, Request::ReadHoldingRegisters(..) | Request::ReadInputRegisters(..));
-        let mut refused = false;
-        for _ in 0..=DETOURS {
-            match self.debts.first(unit, &request, Instant::now()) {
-                First::Itself => {
-                    return match self.exchange(unit, pace, request).await? {
-                        Heard::Answer(response) => Ok(response),
-                        // A unit that refused the detour, too, would be heard never again otherwise.
-                        Heard::Refusal { code, own } if own || (refused && reads) => {
-                            Err(LinkError::Exception(code))
-                        }
-                        Heard::Refusal { code, .. } => {
-                            Err(self
-                                .distrust(format!("exception {code}, which may answer an earlier request")))
-                        }
-                    };
-                }
-                First::Detour(detour) => {
-                    let heard = self.exchange(unit, pace, detour).await?;
-                    refused = matches!(heard, Heard::Refusal { .. });
-                }
-                First::Nothing => break,
-            }
-        }
-        Err(LinkError::NoAnswer("it owes the answers of too many earlier requests".to_owned()))
-    }
-
-    /// One request and its answer, which is for this request in every respect; or an exception, which may
-    /// be for an earlier one.
-    async fn exchange(
-        &mut self,
-        unit: u8,
-        pace: Pace,
-        request: Request<'static>,
-    ) -> Result<Heard, LinkError> {
-        // Out of `self` until a good answer: a future that is dropped takes its connection along.
-        let mut live = self.ready(pace).await?;
-        let form = Form::of(&request);
-        let bytes = form.map_or(0, Form::bytes);
-        let patience =
-            pace.timeout + self.address.serial().map_or(Duration::ZERO, |line| line.time_of(bytes));
-        if let Some(form) = form.filter(|_| !self.numbered()) {
-            self.debts.asked(unit, form, Instant::now(), patience, self.address.serial());
-        }
-        live.context.set_slave(Slave(unit));
-        live.wire.begin();
-        let answer = timeout(patience, live.context.call(request)).await;
-        self.last = Some(Instant::now());
-        let error = match answer {
-            Ok(Ok(Ok(response))) if Form::answered(&response) == form => {
-                self.debts.answered(unit);
-                self.live = Some(live);
-                return Ok(Heard::Answer(response));
-            }
-            Ok(Ok(Ok(response))) => LinkError::Mismatch(format!(
-                "it answered {} instead of {}",
-                named(Form::answered(&response)),
-                named(form)
-            )),
-            // Of the function that was asked, or it would be an error of the protocol.
-            Ok(Ok(Err(code))) => {
-                let own = form.is_none_or(|form| self.debts.refused(unit, form));
-                self.live = Some(live);
-                return Ok(Heard::Refusal { code: code.into(), own });
-            }
-            // Its own words hold numbers that differ each time, and all registers: they are for the log.
-            Ok(Err(Error::Protocol(error))) => {
-                tracing::debug!(address = %self.address, %error, "an answer does not fit its request");
-                LinkError::Mismatch(misfit(&error).to_owned())
-            }
-            Ok(Err(Error::Transport(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
-                tracing::debug!(address = %self.address, %error, "an answer cannot be read");
-                LinkError::Mismatch("bytes that are no whole Modbus frame".to_owned())
-            }
-            Ok(Err(Error::Transport(error))) => {
-                self.debts.failed(Instant::now(), self.address.serial());
-                return Err(lost(&live.wire, &error));
-            }
-            Err(_) if !live.wire.has_left() => {
-                LinkError::Unreachable("the request could not be sent".to_owned())
-            }
-            Err(_) => LinkError::NoAnswer(format!("nothing came within {:?}", pace.timeout)),
-        };
-        self.live = Some(live);
-        self.give_up();
-        Err(error)
-    }
-
-    /// What was said cannot be believed, so neither can what comes after it.
-    fn distrust(&mut self, why: String) -> LinkError {
-        self.give_up();
-        LinkError::Mismatch(why)
-    }
-
-    /// Nothing that comes from now on on this connection answers anything. A serial port stays open: it
-    /// is left alone and emptied instead.
-    fn give_up(&mut self) {
-        self.debts.failed(Instant::now(), self.address.serial());
-        let kept = self.live.take().filter(|_| self.address.serial().is_some());
-        self.live = kept.map(|live| self.attached(live.wire));
-    }
-
-    /// A connection that a request may be sent on, after the pauses that the device wants.
-    async fn ready(&mut self, pace: Pace) -> Result<Live, LinkError> {
-        let silence = self.address.serial().map_or(Duration::ZERO, Serial::silence);
-        if let Some(last) = self.last {
-            if self.idle_close.is_some_and(|limit| last.elapsed() >= limit) {
-                self.live = None;
-            }
-            wait_until(last + pace.spacing.max(silence)).await;
-        }
-        if self.numbered() {
-            return match self.live.take() {
-                // Bytes that nobody asked for could only be a late or a second answer.
-                Some(live) if live.wire.discard() == Waiting::Nothing => Ok(live),
-                _ => self.connect().await,
-            };
-        }
-        if let Some(until) = self.debts.quiet_until(Instant::now(), self.address.serial()) {
-            wait_until(until).await;
-            self.debts.rested();
-        }
-        for _ in 0..LISTENS {
-            let Some(live) = self.live.take() else { break };
-            match live.wire.discard() {
-                Waiting::Nothing => return Ok(live),
-                Waiting::Bytes => {
-                    self.live = Some(live);
-                    sleep(silence.max(LISTEN)).await;
-                }
-                Waiting::End => break,
-            }
-        }
-        let live = match self.live.take() {
-            // A line that never falls silent: its frames are checked one by one.
-            Some(live) => live,
-            None => self.connect().await?,
-        };
-        // What came for somebody who had the port before.
-        live.wire.discard();
-        Ok(live)
-    }
-
-    async fn connect(&mut self) -> Result<Live, LinkError> {
-        let wire = open(&self.address, self.connect_timeout, self.keep_alive).await?;
-        if !self.pause_after_connect.is_zero() {
-            sleep(self.pause_after_connect).await;
-        }
-        tracing::debug!(address = %self.address, "connected");
-        Ok(self.attached(wire))
-    }
-
-    fn attached(&self, wire: Arc<Wire>) -> Live {
-        let end = End(Arc::clone(&wire));
-        let context = if self.numbered() {
-            tcp::attach_slave(end, Slave::tcp_device())
-        } else {
-            serial::attach_slave(end, Slave::tcp_device())
-        };
-        Live { context, wire }
-    }
-
-    /// Do its answers carry the number of their request?
-    fn numbered(&self) -> bool {
-        matches!(self.address, Address::Tcp(_))
-    }
-}
-
-fn misfit(error: &ProtocolError) -> &'static str {
-    match error {
-        ProtocolError::HeaderMismatch { .. } => "it is that of another request or another unit",
-        ProtocolError::FunctionCodeMismatch { .. } => "it is that of another function",
-    }
-}
-
-fn named(form: Option<Form>) -> String {
-    form.map_or("another function".to_owned(), |form| form.to_string())
-}
-
-/// Its error code is whatever the system said last: tokio-modbus makes one up for "closed".
-fn lost(wire: &Wire, error: &std::io::Error) -> LinkError {
-    if wire.has_left() {
-        LinkError::NoAnswer("the connection was closed before the answer".to_owned())
-    } else {
-        LinkError::Unreachable(error.to_string())
-    }
-}
-
-/// A timer costs up to a millisecond even when its time is now.
-async fn wait_until(at: Instant) {
-    if at > Instant::now() {
-        sleep_until(at).await;
     }
 }
 

@@ -5,7 +5,7 @@ mod debts;
 mod pace;
 mod serial;
 
-use super::*;
+use super::{wire::Waiting, *};
 use crate::testing::{Move, Peer, soon};
 
 const PACE: Pace = Pace { timeout: Duration::from_millis(150), spacing: Duration::ZERO };
