@@ -17,7 +17,7 @@ use crate::{
     client::{Link, LinkError},
     config::Address,
     port::Port,
-    sunspec::{Common, DiscoveryError, Group, discover},
+    sunspec::{Common, DiscoveryError, Group, Search},
 };
 
 /// A device that takes one client only needs a moment to notice that the last one left.
@@ -276,14 +276,10 @@ async fn describe(port: &mut Port<'_>, found: &mut Found) -> Result<(), LinkErro
     Ok(())
 }
 
-/// The sub devices of its SunSpec map; none when it has no map. An answer that was lost is asked for
-/// again: some devices are silent where they have no registers, and then no map is the answer.
+/// The sub devices of its SunSpec map; none when it has no map. It is found exactly where the adapter
+/// finds it.
 async fn models(port: &mut Port<'_>) -> Result<Vec<Group>, LinkError> {
-    let found = match discover(port).await {
-        Err(DiscoveryError::Link(LinkError::NoAnswer(_) | LinkError::Mismatch(_))) => discover(port).await,
-        found => found,
-    };
-    match found {
+    match Search::default().insist(port).await {
         Ok(groups) => Ok(groups),
         Err(DiscoveryError::NotSunspec | DiscoveryError::Link(LinkError::NoAnswer(_))) => Ok(Vec::new()),
         Err(DiscoveryError::Link(error)) if refuses(&error) => Ok(Vec::new()),

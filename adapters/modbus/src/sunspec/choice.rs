@@ -17,6 +17,8 @@ pub(crate) struct Choice {
     /// The battery, where it is a sub device of its own or all that there is.
     pub bank: Option<Common>,
     pub meters: Vec<(At, Common)>,
+    /// Sub devices with an inverter: all but one are left alone.
+    pub inverters: usize,
 }
 
 impl Choice {
@@ -26,7 +28,8 @@ impl Choice {
     pub fn of(groups: &[Group]) -> Self {
         let inverter = groups.iter().position(has_inverter);
         let head = inverter.or_else(|| groups.iter().position(|group| storage(group).next().is_some()));
-        let mut choice = Self::default();
+        let inverters = groups.iter().filter(|group| has_inverter(group)).count();
+        let mut choice = Self { inverters, ..Self::default() };
         for at in head.into_iter().flat_map(|head| groups[head].models()) {
             choice.take(at);
         }
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn a_battery_may_be_a_sub_device_of_its_own_but_another_inverters_inputs_are_not_ours() {
         let choice = Choice::of(&groups(&[&[1, 201], &[1, 103], &[1, 802], &[1, 103, 160, 124]]));
-        assert_eq!(ids(&choice.models), [103, 802]);
+        assert_eq!((ids(&choice.models), choice.inverters), (vec![103, 802], 2));
         assert_eq!(choice.inverter.map(|common| common.serial).as_deref(), Some("1"));
         assert_eq!(choice.bank.map(|common| common.serial).as_deref(), Some("2"));
         assert_eq!(choice.meters[0].1.serial, "0");

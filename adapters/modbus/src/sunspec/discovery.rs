@@ -1,14 +1,20 @@
-//! Where a unit's models lie: walks its map once. Never reads values.
+//! Where a unit's models lie: walks its map. Never reads values.
 //!
 //! Tolerates what devices really do: a map at 40000, 0 or 50000; no end model; an end model
 //! without its length; zeros after the last model; a Common block of 65 registers; unknown models; the
 //! same model again in a second sub device, which begins with a Common block of its own.
+//!
+//! | answer | at a base | behind the marker | behind a model |
+//! | --- | --- | --- | --- |
+//! | exceptions 5, 6, 10, 11 | asked again later | asked again later | asked again later |
+//! | any other exception | not here | 1 to 4: not here | 1 to 4: the end |
+//! | silence | not here, once another base has answered; else the next search begins behind it | asked again | the end, when it is silent twice |
 
 use adapter_api::profile::Function;
 
 use super::models::Model;
 use crate::{
-    client::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError},
+    client::{LinkError, SERVER_FAILURE},
     codec,
     plan::Extent,
     port::Port,
@@ -91,26 +97,72 @@ pub(crate) enum DiscoveryError {
     Link(#[from] LinkError),
 }
 
-/// Finds and walks the map.
-pub(crate) async fn discover(port: &mut Port<'_>) -> Result<Vec<Group>, DiscoveryError> {
-    for base in BASES {
-        match read(port, base, 2).await? {
-            Some(words) if words == MARKER => return walk(port, u32::from(base) + 2).await,
-            _ => {}
-        }
-    }
-    Err(DiscoveryError::NotSunspec)
+/// The search for one unit's map.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    /// The base that comes first: where the map was, or behind the one that was silent.
+    first: usize,
 }
 
+impl Search {
+    /// Finds and walks the map. A dead unit costs one timeout each time: its silence ends the search,
+    /// and the next one begins at another base, for some devices are silent where they have nothing.
+    pub async fn discover(&mut self, port: &mut Port<'_>) -> Result<Vec<Group>, DiscoveryError> {
+        let mut answered = false;
+        for place in (0..BASES.len()).map(|turn| (self.first + turn) % BASES.len()) {
+            let base = BASES[place];
+            let words = match port.read(Function::Holding, base, 2).await {
+                Ok(words) => words,
+                Err(LinkError::Exception(code)) if !passes(code) => {
+                    answered = true;
+                    continue;
+                }
+                Err(LinkError::NoAnswer(_)) if answered => continue,
+                Err(error) => {
+                    if matches!(error, LinkError::NoAnswer(_)) {
+                        self.first = (place + 1) % BASES.len();
+                    }
+                    return Err(error.into());
+                }
+            };
+            answered = true;
+            if words != MARKER {
+                continue;
+            }
+            let groups = walk(port, u32::from(base) + 2).await?;
+            if !groups.is_empty() {
+                self.first = place;
+                return Ok(groups);
+            }
+        }
+        Err(DiscoveryError::NotSunspec)
+    }
+
+    /// The same for a unit that somebody looks at and that is no dead one: goes on where silence, or an
+    /// answer to something else, ended the search, until every base was the first one.
+    pub async fn insist(&mut self, port: &mut Port<'_>) -> Result<Vec<Group>, DiscoveryError> {
+        for _ in 1..BASES.len() {
+            match self.discover(port).await {
+                Err(DiscoveryError::Link(LinkError::NoAnswer(_) | LinkError::Mismatch(_))) => {}
+                found => return found,
+            }
+        }
+        self.discover(port).await
+    }
+}
+
+/// Does the exception say something of the moment, or of the way to the unit, and nothing of its
+/// registers? In progress, busy, no way, nobody behind the Modbus gateway.
+fn passes(exception: u8) -> bool {
+    matches!(exception, 5 | 6 | 10 | 11)
+}
+
+/// All sub devices; none where no model follows the marker.
 async fn walk(port: &mut Port<'_>, mut at: u32) -> Result<Vec<Group>, DiscoveryError> {
     let mut groups: Vec<Group> = Vec::new();
     for _ in 0..MAX_MODELS {
         let Ok(start) = u16::try_from(at) else { break };
-        let (id, length) = match header(port, start).await? {
-            Some(header) => header,
-            None if groups.is_empty() => return Err(DiscoveryError::NotSunspec),
-            None => break,
-        };
+        let Some((id, length)) = header(port, start, !groups.is_empty()).await? else { break };
         if id == COMMON {
             groups.push(Group { common: common(port, start, length).await?, places: Vec::new() });
         } else if groups.is_empty() {
@@ -124,17 +176,26 @@ async fn walk(port: &mut Port<'_>, mut at: u32) -> Result<Vec<Group>, DiscoveryE
     Ok(groups)
 }
 
-/// Id and length of the model at `start`; none at the end of the map.
-async fn header(port: &mut Port<'_>, start: u16) -> Result<Option<(u16, u16)>, LinkError> {
+/// Id and length of the model at `start`; none at the end of the map. `behind`: there is a model
+/// before it.
+async fn header(port: &mut Port<'_>, start: u16, behind: bool) -> Result<Option<(u16, u16)>, LinkError> {
     // No device answers 0 for a model; some answer it beyond the end of their map.
     let ended = |id: u16| id == END || id == 0;
-    if start < u16::MAX
-        && let Some(words) = read(port, start, 2).await?
-    {
-        return Ok((!ended(words[0])).then_some((words[0], words[1])));
+    if start == u16::MAX {
+        return Ok(None);
     }
-    // Either nothing is there, or an end model without its length, which ends the map as well.
-    Ok(None)
+    let mut answer = port.read(Function::Holding, start, 2).await;
+    if matches!(answer, Err(LinkError::NoAnswer(_))) {
+        // An answer that is lost once would hide all models from here on, for as long as the map holds.
+        answer = port.read(Function::Holding, start, 2).await;
+    }
+    match answer {
+        Ok(words) => Ok((!ended(words[0])).then_some((words[0], words[1]))),
+        // Either nothing is there, or an end model without its length, which ends the map as well.
+        Err(LinkError::Exception(1..=SERVER_FAILURE)) => Ok(None),
+        Err(LinkError::NoAnswer(_)) if behind => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A sub device that does not let itself be asked who it is has no name.
@@ -151,18 +212,9 @@ async fn common(port: &mut Port<'_>, start: u16, length: u16) -> Result<Common, 
         .collect();
     let mut texts = match port.fetch(&there).await {
         Ok(texts) => texts.into_iter().map(|words| codec::text(&words)),
-        Err(LinkError::Exception(ILLEGAL_ADDRESS | ILLEGAL_VALUE)) => return Ok(Common::default()),
+        Err(LinkError::Exception(1..=SERVER_FAILURE)) => return Ok(Common::default()),
         Err(error) => return Err(error),
     };
     let mut next = || texts.next().unwrap_or_default();
     Ok(Common { manufacturer: next(), model: next(), firmware: next(), serial: next() })
-}
-
-/// Registers, or none where the device has none.
-async fn read(port: &mut Port<'_>, start: u16, count: u16) -> Result<Option<Vec<u16>>, LinkError> {
-    match port.read(Function::Holding, start, count).await {
-        Ok(words) => Ok(Some(words)),
-        Err(LinkError::Exception(ILLEGAL_ADDRESS | ILLEGAL_VALUE)) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

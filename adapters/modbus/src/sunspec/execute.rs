@@ -12,10 +12,10 @@ use super::{
         reserve_order, set_point_order, singly,
     },
     devices::Limits,
+    discovery::At,
     known::{self, Known},
     models::{Block, Model},
     notes::{self, Noted},
-    snapshot::fetch,
 };
 use crate::{
     client::LinkError,
@@ -150,18 +150,21 @@ impl Sunspec {
     /// The command against fresh registers and what is noted.
     async fn planned(&mut self, port: &mut Port<'_>, job: &Job) -> Result<Result<Planned, String>, Fault> {
         let limits = Limits::of(port.unit, None);
-        let known = self.known(port).await?;
         if !takes(port.unit, job) {
             return Ok(Err(format!("{} does not take the command `{}`", job.device, job.command)));
         }
-        let Some(at) = known.controls.model(&job.command).and_then(|model| known.at(model)) else {
+        let models = |known: &Known| {
+            let carrier = carrier(known, job);
+            let companion = carrier.and_then(|at| known.at(companion(at.model)?));
+            carrier.into_iter().chain(companion).collect()
+        };
+        let snapshot = self.look(port, models).await?;
+        // As they are now: the look may have found the models elsewhere.
+        let known = self.known(port).await?;
+        let Some(at) = carrier(known, job) else {
             return Ok(Err(format!("{} has no controls for `{}`", job.device, job.command)));
         };
         let singly_taken = takes_singly(port.unit, known);
-        let mut models = vec![at];
-        models.extend(companion(at.model).and_then(|model| known.at(model)));
-        let snapshot = fetch(port, &models).await;
-        let snapshot = self.believe(port, snapshot)?;
         let now = snapshot.block(at.model).unwrap_or(Block(&[]));
         let capacity = Capacity::of(snapshot.block(Model::Capacity));
         let ask = Ask { command: &job.command, parameters: &job.parameters, timer: job.timer };
@@ -215,6 +218,11 @@ fn takes(unit: &UnitConfig, job: &Job) -> bool {
         WRITE_POINT => job.device == unit.battery.id && unit.battery.write_points,
         _ => false,
     }
+}
+
+/// Where the model lies that carries the command.
+fn carrier(known: &Known, job: &Job) -> Option<At> {
+    known.controls.model(&job.command).and_then(|model| known.at(model))
 }
 
 /// The model that says what the percents of another one refer to.

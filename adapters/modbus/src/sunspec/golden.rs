@@ -3,34 +3,65 @@
 //! difference before it is committed.
 //!
 //! `registers.txt`: comment lines say which quirk it shows and where the fact comes from; then words
-//! from an address on, `40000: 5375 6E53`. What is not listed answers exception 2.
+//! from an address on, `40000: 5375 6E53`. What is not listed answers exception 2. Beside it may lie
+//! `moved.txt`, all that the device answers once it was read, and `commands.txt`: one command a line,
+//! `home set_power_limit percent=40`, and `single writes` where the device refuses function 16.
 
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
 };
 
-use adapter_api::{DeviceInfo, Reading, Value};
+use adapter_api::{DeviceInfo, ReadBack, Reading, Value, Written};
 
-use super::tests::Bench;
+use super::tests::{Bench, command};
 use crate::testing::Peer;
 
 /// Two meters have tables, so that it shows what they change.
 const DEVICES: &str = "[device.home]\nprofile = 'sunspec'\n[device.home-meter3]\nusage = 'pv'\n";
 
+/// All of them: one that is lost or renamed is missed.
+const FOLDERS: [&str; 21] = [
+    "bank_beside",
+    "base_0",
+    "base_50000",
+    "battery_only_802",
+    "der_700",
+    "der_701_alone",
+    "fronius_float",
+    "fronius_int",
+    "kostal_single_writes",
+    "long_160",
+    "meter_only_213",
+    "moved_map",
+    "refused_model",
+    "sf_missing",
+    "short_end",
+    "sma_no_end",
+    "solaredge",
+    "three_meters",
+    "twice_same_model",
+    "vendor_models",
+    "zero_tail",
+];
+
 fn folders() -> Vec<PathBuf> {
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
-    let folders = all.read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let mut folders: Vec<PathBuf> = folders.filter(|folder| folder.join("registers.txt").exists()).collect();
+    let mut folders: Vec<PathBuf> = all.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
-    assert!(folders.len() >= 14, "{folders:?}");
+    let names: Vec<&str> =
+        folders.iter().map(|folder| folder.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, FOLDERS);
     folders
+}
+
+fn file(case: &str, name: &str) -> Option<String> {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(case).join(name)).ok()
 }
 
 /// A device that answers as one of the dumps says.
 pub(super) async fn dumped(case: &str) -> Peer {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(case).join("registers.txt");
-    let dump = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let dump = file(case, "registers.txt").unwrap_or_else(|| panic!("{case}: it has no registers"));
     assert!(dump.starts_with("# "), "{case}: say what it shows and where it is from");
     let peer = Peer::start().await;
     serve(&peer, &dump);
@@ -95,6 +126,41 @@ async fn shown(case: &str, block: u16) -> String {
     // A string may be longer than what a device takes.
     assert!(peer.seen().iter().all(|request| request.count <= block.max(16)), "{case}");
     text.push_str(&readings);
+    if let Some(dump) = file(case, "moved.txt") {
+        peer.clear();
+        serve(&peer, &dump);
+        text.push_str("moved\n");
+        text.extend(bench.read().await.unwrap().iter().map(show));
+    }
+    if let Some(commands) = file(case, "commands.txt") {
+        for line in commands.lines().filter(|line| !line.starts_with('#')) {
+            match line {
+                "single writes" => peer.takes_single_writes(),
+                line => text.push_str(&obey(&mut bench, &peer, line).await),
+            }
+        }
+    }
+    text
+}
+
+/// A command, what was written for it, and what it came to.
+async fn obey(bench: &mut Bench, peer: &Peer, line: &str) -> String {
+    let job = command(line);
+    peer.seen();
+    let written = match bench.write(&job).await {
+        Written::Sent { .. } => "sent".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let mut text = format!("command {line}: {written}\n");
+    for request in peer.seen().iter().filter(|request| !request.words.is_empty()) {
+        writeln!(text, "  function {} writes {} {:?}", request.function, request.start, request.words)
+            .unwrap();
+    }
+    let seen = match bench.read_back(&job).await {
+        ReadBack::Applied { .. } => "applied".to_owned(),
+        other => format!("{other:?}"),
+    };
+    writeln!(text, "  read back: {seen}").unwrap();
     text
 }
 

@@ -59,7 +59,7 @@ impl Known {
         let battery = inputs.iter().any(|input| of_battery(input.role))
             || level(first).is_some()
             || ratings.battery.is_some();
-        let Choice { models, inverter, bank, meters } = choice;
+        let Choice { models, inverter, bank, meters, inverters: _ } = choice;
         Self {
             // A bank that is all there is stays one while it does not say how full it is.
             battery: battery || bank.is_some() && inverter.is_none(),

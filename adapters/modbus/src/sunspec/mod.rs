@@ -7,6 +7,8 @@ mod devices;
 mod discovery;
 mod execute;
 #[cfg(test)]
+mod facts;
+#[cfg(test)]
 mod golden;
 mod inputs;
 mod known;
@@ -21,10 +23,11 @@ mod tests;
 mod types;
 mod values;
 
-use adapter_api::{DeviceInfo, Fault, Moment, Problem, Reading};
+use adapter_api::{DeviceInfo, Fault, Moment, Problem, Reading, profile::Function};
 
 use self::{
     choice::{Choice, METERS},
+    discovery::At,
     known::Known,
     models::Model,
     notes::Notes,
@@ -32,15 +35,20 @@ use self::{
 };
 pub(crate) use self::{
     devices::declared,
-    discovery::{Common, DiscoveryError, Group, discover},
+    discovery::{Common, DiscoveryError, Group, Search},
     seen::seen,
 };
-use crate::{plan::Extent, port::Port};
+use crate::{
+    client::{LinkError, SERVER_FAILURE},
+    plan::Extent,
+    port::Port,
+};
 
 /// One unit.
 #[derive(Default)]
 pub(crate) struct Sunspec {
     state: State,
+    search: Search,
     notes: Notes,
 }
 
@@ -49,8 +57,8 @@ enum State {
     #[default]
     Unknown,
     Known(Box<Known>),
-    /// Its models left their places: the next probe finds them again and tells what it became.
-    Moved,
+    /// Its models left their places; what it was until then.
+    Moved(Box<Known>),
 }
 
 impl Sunspec {
@@ -58,20 +66,24 @@ impl Sunspec {
     pub async fn probe(&mut self, port: &mut Port<'_>) -> Result<Vec<DeviceInfo>, Fault> {
         if let State::Known(known) = &self.state {
             let first: Vec<_> = known.polled().into_iter().take(1).collect();
-            let alive = fetch(port, &first).await;
-            self.believe(port, alive)?;
-        } else {
-            self.state = State::Known(find(port).await?);
+            match fetch(port, &first).await {
+                Err(SnapshotError::Moved) => self.lose(),
+                alive => {
+                    alive.map_err(|error| fault(port, &error))?;
+                    return Ok(devices::found(port.unit, known));
+                }
+            }
         }
-        let State::Known(known) = &self.state else { return Err(moved(port)) };
-        Ok(devices::found(port.unit, known))
+        // Whatever it became is told.
+        let known = find(&mut self.search, port).await?;
+        let devices = devices::found(port.unit, &known);
+        self.state = State::Known(known);
+        Ok(devices)
     }
 
     /// All models of the unit at once.
     pub async fn read(&mut self, port: &mut Port<'_>, now: Moment) -> Result<Vec<Reading>, Fault> {
-        let polled = self.known(port).await?.polled();
-        let snapshot = fetch(port, &polled).await;
-        let snapshot = self.believe(port, snapshot)?;
+        let snapshot = self.look(port, Known::polled).await?;
         Ok(values::readings(port.unit, self.known(port).await?, &snapshot, now))
     }
 
@@ -79,40 +91,74 @@ impl Sunspec {
     pub fn extents(&self, block: u16) -> Vec<Extent> {
         match &self.state {
             State::Known(known) => extents(&known.polled(), block),
-            State::Unknown | State::Moved => Vec::new(),
+            State::Unknown | State::Moved(_) => Vec::new(),
         }
     }
 
-    /// What is known; found first where nothing was, for a command may come before any probe.
-    async fn known(&mut self, port: &mut Port<'_>) -> Result<&Known, Fault> {
-        if matches!(self.state, State::Unknown) {
-            self.state = State::Known(find(port).await?);
+    /// A fresh look at some models. When they left their places they are found again at once, and only
+    /// once: a map that moves all the time would else never let go of the link.
+    async fn look(
+        &mut self,
+        port: &mut Port<'_>,
+        models: impl Fn(&Known) -> Vec<At>,
+    ) -> Result<Snapshot, Fault> {
+        let was_known = matches!(self.state, State::Known(_));
+        let mut wanted = models(self.known(port).await?);
+        let mut snapshot = fetch(port, &wanted).await;
+        if was_known && matches!(snapshot, Err(SnapshotError::Moved)) {
+            self.lose();
+            wanted = models(self.known(port).await?);
+            snapshot = fetch(port, &wanted).await;
         }
+        if matches!(snapshot, Err(SnapshotError::Moved)) {
+            self.lose();
+        }
+        snapshot.map_err(|error| fault(port, &error))
+    }
+
+    /// What is known; found first where nothing was, for a command may come before any probe. A unit
+    /// whose models moved and that became something else is known again when a probe told so: readings
+    /// and commands of devices that nobody was told of would go nowhere.
+    async fn known(&mut self, port: &mut Port<'_>) -> Result<&Known, Fault> {
+        let known = match std::mem::take(&mut self.state) {
+            State::Known(known) => known,
+            before => {
+                self.state = before;
+                let known = find(&mut self.search, port).await?;
+                if let State::Moved(before) = &self.state
+                    && devices::found(port.unit, before) != devices::found(port.unit, &known)
+                {
+                    return Err(moved(port));
+                }
+                known
+            }
+        };
+        self.state = State::Known(known);
         match &self.state {
             State::Known(known) => Ok(known),
-            State::Unknown | State::Moved => Err(moved(port)),
+            State::Unknown | State::Moved(_) => Err(moved(port)),
         }
     }
 
-    /// A snapshot, or the fault; forgets the models when they are no longer in their places.
-    fn believe(
-        &mut self,
-        port: &Port<'_>,
-        snapshot: Result<Snapshot, SnapshotError>,
-    ) -> Result<Snapshot, Fault> {
-        snapshot.map_err(|error| match error {
-            SnapshotError::Link(error) => port.fault(&error),
-            SnapshotError::Moved => {
-                self.state = State::Moved;
-                moved(port)
-            }
-            SnapshotError::Torn => torn(port),
-        })
+    /// Its models are not where they were.
+    fn lose(&mut self) {
+        self.state = match std::mem::take(&mut self.state) {
+            State::Known(known) => State::Moved(known),
+            other => other,
+        };
     }
 }
 
-async fn find(port: &mut Port<'_>) -> Result<Box<Known>, Fault> {
-    let mut groups = map(port).await?;
+fn fault(port: &Port<'_>, error: &SnapshotError) -> Fault {
+    match error {
+        SnapshotError::Link(error) => port.fault(error),
+        SnapshotError::Moved => moved(port),
+        SnapshotError::Torn => torn(port),
+    }
+}
+
+async fn find(search: &mut Search, port: &mut Port<'_>) -> Result<Box<Known>, Fault> {
+    let mut groups = search.discover(port).await.map_err(|error| no_map(port, &error))?;
     // Every turn but the last leaves at least one model out.
     loop {
         let choice = Choice::of(&groups);
@@ -121,12 +167,11 @@ async fn find(port: &mut Port<'_>) -> Result<Box<Known>, Fault> {
         }
         let first = match fetch(port, &choice.all()).await {
             Ok(first) => first,
-            Err(SnapshotError::Link(error)) => return Err(port.fault(&error)),
-            Err(SnapshotError::Torn) => return Err(torn(port)),
             Err(SnapshotError::Moved) => {
                 leave_out_refused(port, &choice, &mut groups).await?;
                 continue;
             }
+            Err(error) => return Err(fault(port, &error)),
         };
         warn_of_the_missing(port, &choice, &groups);
         let known = Known::new(choice, &first, port.unit.profile);
@@ -137,15 +182,14 @@ async fn find(port: &mut Port<'_>) -> Result<Box<Known>, Fault> {
     }
 }
 
-/// The unit's map.
-async fn map(port: &mut Port<'_>) -> Result<Vec<Group>, Fault> {
-    discover(port).await.map_err(|error| match error {
-        DiscoveryError::Link(error) => port.fault(&error),
+fn no_map(port: &Port<'_>, error: &DiscoveryError) -> Fault {
+    match error {
+        DiscoveryError::Link(error) => port.fault(error),
         DiscoveryError::NotSunspec => Fault::Answered(Problem::new(
             format!("{}: {error}", port.place()),
             "Check the unit id, and that SunSpec is switched on in the device; else use a profile of its maker",
         )),
-    })
+    }
 }
 
 /// Takes those models out of the map that are listed in it and refuse to be read: the others work,
@@ -155,8 +199,9 @@ async fn leave_out_refused(port: &mut Port<'_>, choice: &Choice, groups: &mut [G
     for at in choice.all() {
         match fetch(port, &[at]).await {
             Ok(_) | Err(SnapshotError::Torn) => {}
-            Err(SnapshotError::Moved) => refused.push(at),
-            Err(SnapshotError::Link(error)) => return Err(port.fault(&error)),
+            // One that lies elsewhere by now is none that refuses itself.
+            Err(SnapshotError::Moved) if stays(port, at).await? => refused.push(at),
+            Err(error) => return Err(fault(port, &error)),
         }
     }
     if refused.is_empty() {
@@ -171,6 +216,15 @@ async fn leave_out_refused(port: &mut Port<'_>, choice: &Choice, groups: &mut [G
     Ok(())
 }
 
+/// Is the model's header where it was, as far as the unit shows it?
+async fn stays(port: &mut Port<'_>, at: At) -> Result<bool, Fault> {
+    match port.read(Function::Holding, at.start, 2).await {
+        Ok(header) => Ok(header == [at.id, at.length]),
+        Err(LinkError::Exception(1..=SERVER_FAILURE)) => Ok(true),
+        Err(error) => Err(port.fault(&error)),
+    }
+}
+
 fn warn_of_the_missing(port: &Port<'_>, choice: &Choice, groups: &[Group]) {
     let itself = usize::from(choice.inverter.is_none() && choice.bank.is_none());
     for (n, part) in port.unit.meters.iter().enumerate() {
@@ -182,6 +236,9 @@ fn warn_of_the_missing(port: &Port<'_>, choice: &Choice, groups: &[Group]) {
     let meters = groups.iter().flat_map(Group::models).filter(|at| at.model == Model::Meter).count();
     if meters > METERS {
         tracing::warn!(unit = %port.unit.id, meters, read = METERS, "the unit has more meters than are read");
+    }
+    if choice.inverters > 1 {
+        tracing::warn!(unit = %port.unit.id, inverters = choice.inverters, read = 1, "the unit has more inverters than are read");
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Model {
     Nameplate,
     /// 121: what it is set to.
     Basic,
+    /// 122: what is connected.
+    Status,
     /// 123: immediate controls.
     Immediate,
     /// 124: storage.
@@ -45,6 +47,7 @@ impl Model {
             101..=103 | 111..=113 | 701 => Some(Self::Inverter),
             120 => Some(Self::Nameplate),
             121 => Some(Self::Basic),
+            122 => Some(Self::Status),
             123 => Some(Self::Immediate),
             124 => Some(Self::Storage),
             160 => Some(Self::Mppt),
@@ -101,10 +104,11 @@ impl From<&Point> for Field {
     }
 }
 
-/// One enum of a model, with its words.
+/// One enum or bitfield of a model, with its words.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Named {
     pub at: u16,
+    kind: Type,
     words: &'static [(u16, &'static str)],
 }
 
@@ -116,9 +120,16 @@ impl Named {
     }
 }
 
+impl Named {
+    /// The first register after it.
+    pub fn end(self) -> u16 {
+        self.at + self.kind.registers()
+    }
+}
+
 impl From<&'static Point> for Named {
     fn from(point: &'static Point) -> Self {
-        Self { at: point.at, words: &point.words }
+        Self { at: point.at, kind: point.kind, words: &point.words }
     }
 }
 
@@ -172,6 +183,23 @@ impl<'a> Block<'a> {
         named.words.iter().find(|(known, _)| *known == value).map(|(_, word)| *word)
     }
 
+    /// The words of the bits that are set in a bitfield, the lowest first; a bit without a word goes by
+    /// its number.
+    pub fn flags(self, named: Named) -> Option<Vec<String>> {
+        let bits = named.kind.bits(self.after(usize::from(named.at)))?;
+        let set = (0..u16::try_from(u64::BITS).unwrap_or(0)).filter(|bit| bits >> bit & 1 == 1);
+        let word = |bit: u16| named.words.iter().find(|(known, _)| *known == bit).map(|(_, word)| *word);
+        Some(set.map(|bit| word(bit).map_or_else(|| format!("bit_{bit}"), str::to_owned)).collect())
+    }
+
+    /// The word of the highest bit that is set, for a bitfield whose bits say ever more; none of them is
+    /// `disconnected`.
+    pub fn connection(self, named: Named) -> Option<&'static str> {
+        let bits = named.kind.bits(self.after(usize::from(named.at)))?;
+        let highest = named.words.iter().rev().find(|(bit, _)| bits >> bit & 1 == 1);
+        highest.map(|(_, word)| *word).or((bits == 0).then_some("disconnected"))
+    }
+
     /// A scale factor.
     pub fn shift(self, at: u16) -> Option<i16> {
         self.raw(at).and_then(codec::shift)
@@ -222,6 +250,26 @@ mod tests {
         for (name, place, scale) in storage::SETTINGS {
             assert_eq!(unsigned(place, scale), Field::of(124, name), "{name}");
         }
+    }
+
+    #[test]
+    fn bits_are_told_by_their_words_and_connections_by_the_one_that_says_most() {
+        let mut words = vec![0; 8];
+        let mut shown = |word: u16| {
+            (words[3], words[7]) = (word, word);
+            let block = Block(&words);
+            (block.connection(Named::of(122, "StorConn")), block.flags(Named::of(701, "Alrm")))
+        };
+        let text = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(shown(0), (Some("disconnected"), text(&[])));
+        assert_eq!(
+            shown(0b0111),
+            (Some("operating"), text(&["ground_fault", "dc_over_volt", "ac_disconnect"]))
+        );
+        assert_eq!(shown(0x8000), (None, text(&["hw_test_failure"])), "no bit that is known");
+        assert_eq!(shown(0xFFFF).0, None, "not implemented");
+        words[6] = 0x0002;
+        assert_eq!(Block(&words).flags(Named::of(701, "Alrm")).unwrap().last().unwrap(), "bit_17");
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(crate) struct Ac {
     pub cabinet: Field,
     pub state: Named,
     pub connected: Option<Named>,
+    pub alarms: Option<Named>,
     /// Registers up to the last of these points, with ID and length.
     pub registers: u16,
 }
@@ -73,7 +74,7 @@ impl Names {
 
     fn named(&mut self, name: &str) -> Named {
         let named = Named::of(self.id, name);
-        self.registers = self.registers.max(named.at + 1);
+        self.registers = self.registers.max(named.end());
         named
     }
 }
@@ -98,6 +99,7 @@ fn plain(id: u16) -> Ac {
         cabinet: names.field("TmpCab"),
         state: names.named("St"),
         connected: None,
+        alarms: None,
         registers: 0,
     };
     Ac { registers: names.registers, ..ac }
@@ -122,6 +124,7 @@ fn der() -> Ac {
         cabinet: names.field("TmpCab"),
         state: names.named("InvSt"),
         connected: Some(names.named("ConnSt")),
+        alarms: Some(names.named("Alrm")),
         registers: 0,
     };
     Ac { registers: names.registers, ..ac }
@@ -176,6 +179,10 @@ pub(crate) struct Others {
     pub rated_energy: Field,
     /// 121.
     pub max_power: Field,
+    /// 122, but for ActWh: a device may have this counter beside that of 101 to 113 or instead of it, and
+    /// a change from one to the other would look like a leap.
+    pub pv_connection: Named,
+    pub battery_connection: Named,
     /// 124.
     pub reserve: Field,
     pub level: Field,
@@ -194,12 +201,14 @@ pub(crate) struct Others {
     pub der_energy: Field,
     pub der_level: Field,
     pub der_health: Field,
+    pub der_status: Named,
     /// 802.
     pub bank_energy: Field,
     pub bank_rates: [Field; 2],
     pub bank_level: Field,
     pub bank_health: Field,
     pub bank_state: Named,
+    pub bank_connection: Named,
     pub bank_voltage: Field,
     pub bank_current: Field,
     pub bank_power: Field,
@@ -210,6 +219,8 @@ static OTHERS: LazyLock<Others> = LazyLock::new(|| Others {
     rated_discharge: Field::of(120, "MaxDisChaRte"),
     rated_energy: Field::of(120, "WHRtg"),
     max_power: Field::of(121, "WMax"),
+    pv_connection: Named::of(122, "PVConn"),
+    battery_connection: Named::of(122, "StorConn"),
     reserve: Field::of(124, "MinRsvPct"),
     level: Field::of(124, "ChaState"),
     charge_state: Named::of(124, "ChaSt"),
@@ -223,11 +234,13 @@ static OTHERS: LazyLock<Others> = LazyLock::new(|| Others {
     der_energy: Field::of(713, "WHRtg"),
     der_level: Field::of(713, "SoC"),
     der_health: Field::of(713, "SoH"),
+    der_status: Named::of(713, "Sta"),
     bank_energy: Field::of(802, "WHRtg"),
     bank_rates: [Field::of(802, "WChaRteMax"), Field::of(802, "WDisChaRteMax")],
     bank_level: Field::of(802, "SoC"),
     bank_health: Field::of(802, "SoH"),
     bank_state: Named::of(802, "ChaSt"),
+    bank_connection: Named::of(802, "State"),
     bank_voltage: Field::of(802, "V"),
     bank_current: Field::of(802, "A"),
     bank_power: Field::of(802, "W"),

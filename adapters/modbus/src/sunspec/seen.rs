@@ -4,9 +4,9 @@
 use adapter_api::{Fault, profile::Function};
 
 use super::{
-    discovery::Place,
-    map,
+    discovery::{Place, Search},
     models::{Block, Field},
+    no_map,
     table::{Point, Scale, Table},
     types::Type,
 };
@@ -23,7 +23,8 @@ use crate::{
 /// # Errors
 /// When the device does not answer, or has no map.
 pub(crate) async fn seen(port: &mut Port<'_>) -> Result<Vec<Seen>, Fault> {
-    let groups = map(port).await?;
+    let groups = Search::default().insist(port).await;
+    let groups = groups.map_err(|error| no_map(port, &error))?;
     let mut all = Vec::new();
     for place in groups.into_iter().flat_map(|group| group.places) {
         let words = read(port, place).await.map_err(|error| port.fault(&error))?;

@@ -8,7 +8,7 @@ use adapter_api::profile::Function;
 use super::{
     discovery::At,
     models::{Block, Model},
-    points::{ac, metered},
+    points::{ac, metered, others},
     table::Table,
     types::Type,
 };
@@ -165,6 +165,7 @@ fn used(at: At) -> u16 {
     let wanted = match at.model {
         Model::Inverter => ac(at.id).registers,
         Model::Meter => metered(at.id).registers,
+        Model::Status => others().battery_connection.end(),
         // It is read for its first point alone.
         Model::EnterService => 3,
         _ => match table {

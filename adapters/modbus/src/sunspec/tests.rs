@@ -1,7 +1,10 @@
 //! A unit against a device on a socket, beyond what one dump can show.
 
+use std::{sync::Arc, time::Duration};
+
 use adapter_api::{
-    BoxFuture, Clock, DeviceInfo, Fault, Moment, Reading, Store, StoreError, StorePort, Value,
+    Asked, BoxFuture, Clock, DeviceId, DeviceInfo, Fault, Job, JobPort, Moment, Parameters, Purpose,
+    ReadBack, Reading, Store, StoreError, StorePort, UnitId, Value, Wear, WriteOutcome, Written,
 };
 
 use super::{Sunspec, golden::dumped, seen};
@@ -10,7 +13,7 @@ use crate::{
     field::Seen,
     learned::Learned,
     port::Port,
-    testing::{Peer, hybrid},
+    testing::{Move, Peer, hybrid},
     units::{UnitConfig, resolve},
 };
 
@@ -30,6 +33,46 @@ impl StorePort for NoNotes {
     fn put<'a>(&'a self, _: &'a str, _: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
     }
+}
+
+/// Takes whatever becomes of a job.
+struct Hands;
+
+impl JobPort for Hands {
+    fn resolve<'a>(&'a mut self, _: &'a Arc<str>, _: &'a Parameters) -> BoxFuture<'a, bool> {
+        Box::pin(async { true })
+    }
+
+    fn settle(self: Box<Self>, _: Option<WriteOutcome>) {}
+}
+
+/// `home set_power_limit percent=40`, for two minutes.
+pub(super) fn command(line: &str) -> Job {
+    let mut words = line.split(' ');
+    let mut next = || words.next().unwrap_or_else(|| panic!("a device and a command: {line}"));
+    let (device, command) = (DeviceId::new(next()).unwrap(), Arc::from(next()));
+    let parameters = words.map(|word| {
+        let (name, value) = word.split_once('=').unwrap_or_else(|| panic!("no value: {line}"));
+        let value = match (value.parse::<f64>(), value.parse::<bool>()) {
+            (Ok(number), _) => Value::Number(number),
+            (_, Ok(on)) => Value::Bool(on),
+            _ => Value::from(value),
+        };
+        (Arc::from(name), value)
+    });
+    let asked = Asked {
+        number: 1,
+        device,
+        unit: UnitId::from("it/1"),
+        command,
+        parameters: Parameters(parameters.collect()),
+        purpose: Purpose::Execute,
+        verify_for: Duration::ZERO,
+        timer: Some(Duration::from_secs(120)),
+        wear: Wear::None,
+        relative: false,
+    };
+    Job::new(asked, Hands)
 }
 
 /// One unit and its way to a peer.
@@ -71,6 +114,16 @@ impl Bench {
     pub async fn read(&mut self) -> Result<Vec<Reading>, Fault> {
         let (sunspec, mut port) = self.port();
         sunspec.read(&mut port, NOW).await
+    }
+
+    pub async fn write(&mut self, job: &Job) -> Written {
+        let (sunspec, mut port) = self.port();
+        sunspec.write(&mut port, job).await
+    }
+
+    pub async fn read_back(&mut self, job: &Job) -> ReadBack {
+        let (sunspec, mut port) = self.port();
+        sunspec.read_back(&mut port, job).await
     }
 
     async fn seen(&mut self) -> Vec<Seen> {
@@ -172,14 +225,214 @@ async fn a_device_of_which_every_model_refuses_itself_says_so_and_is_no_endless_
     assert!(fault.contains("no SunSpec model of an inverter"), "{fault}");
 }
 
+/// Where requests went.
+fn starts(peer: &Peer) -> Vec<u16> {
+    peer.seen().iter().map(|request| request.start).collect()
+}
+
 #[tokio::test]
-async fn a_timeout_while_it_is_searched_is_a_silent_device_and_not_another_base() {
+async fn a_dead_unit_costs_one_timeout_each_time_and_is_asked_at_every_base_in_turn() {
     let peer = Peer::start().await;
-    peer.holding(1, 0, &hybrid::home_map());
-    peer.moves(&[crate::testing::Move::Silent]);
-    let fault = Bench::new(&peer, HOME, 125).probe().await.unwrap_err();
-    assert!(matches!(fault, Fault::Silent(_)), "{fault}");
-    assert_eq!(peer.seen().len(), 1);
+    peer.moves(&[Move::Silent; 4]);
+    let mut bench = Bench::new(&peer, HOME, 125);
+    for base in [40_000, 0, 50_000, 40_000] {
+        let fault = bench.probe().await.unwrap_err();
+        assert!(matches!(fault, Fault::Silent(_)), "{fault}");
+        assert_eq!(starts(&peer), [base]);
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_is_silent_where_it_has_no_map_is_found_by_the_next_probe() {
+    for at in [0, 50_000] {
+        let peer = Peer::start().await;
+        peer.holding(1, at, &hybrid::home_map());
+        peer.moves(&[Move::Silent]);
+        let mut bench = Bench::new(&peer, HOME, 125);
+        let fault = bench.probe().await.unwrap_err();
+        assert!(matches!(fault, Fault::Silent(_)), "{fault}");
+        assert_eq!(bench.probe().await.unwrap().len(), 3, "at {at}");
+        assert_eq!(bench.number("home-battery", "batteryLevel").await, Some(63.5));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_at_the_right_base_is_asked_for_again_after_the_others() {
+    let peer = Peer::start().await;
+    peer.holding(1, 40_000, &hybrid::home_map());
+    peer.moves(&[Move::Silent]);
+    let mut bench = Bench::new(&peer, HOME, 125);
+    bench.probe().await.unwrap_err();
+    peer.seen();
+    assert_eq!(bench.probe().await.unwrap().len(), 3);
+    assert_eq!(starts(&peer)[..3], [0, 50_000, 40_000]);
+}
+
+#[tokio::test]
+async fn once_a_base_was_answered_the_silence_of_a_later_one_is_not_here() {
+    let peer = Peer::start().await;
+    peer.holding(1, 50_000, &hybrid::home_map());
+    peer.moves(&[Move::Answer, Move::Silent]);
+    assert_eq!(Bench::new(&peer, HOME, 125).probe().await.unwrap().len(), 3);
+    assert_eq!(starts(&peer)[..3], [40_000, 0, 50_000]);
+}
+
+#[tokio::test]
+async fn a_refusal_at_a_base_means_another_base_unless_it_is_one_of_the_moment() {
+    for code in [1, 2, 3, 4, 8, 20] {
+        let peer = Peer::start().await;
+        peer.holding(1, 0, &hybrid::home_map());
+        peer.moves(&[Move::Exception(code)]);
+        assert_eq!(Bench::new(&peer, HOME, 125).probe().await.unwrap().len(), 3, "exception {code}");
+    }
+    for code in [5, 6, 10, 11] {
+        let peer = Peer::start().await;
+        peer.holding(1, 0, &hybrid::home_map());
+        peer.moves(&[Move::Exception(code)]);
+        let mut bench = Bench::new(&peer, HOME, 125);
+        let fault = bench.probe().await.unwrap_err().to_string();
+        assert!(fault.contains(&format!("exception {code}")), "{fault}");
+        assert_eq!(starts(&peer), [40_000], "it says nothing of the registers");
+        assert_eq!(bench.probe().await.unwrap().len(), 3, "after exception {code}");
+    }
+}
+
+#[tokio::test]
+async fn a_map_ends_where_its_device_falls_silent_or_refuses() {
+    let end = BASE + 2 + 67 + 52;
+    for how in [Move::Exception(1), Move::Exception(2), Move::Exception(3), Move::Exception(4), Move::Silent]
+    {
+        let peer = Peer::start().await;
+        let models = [hybrid::common("A", "B", "C", 65), hybrid::inverter()];
+        peer.holding(1, BASE, &hybrid::map(&models, &[0xFFFF, 0]));
+        // Marker, Common, its texts in two requests, the inverter; then the end, which is asked for again when
+        // it is silent.
+        let mut moves = vec![Move::Answer; 5];
+        moves.extend(if how == Move::Silent { vec![how; 2] } else { vec![how] });
+        peer.moves(&moves);
+        let mut bench = Bench::new(&peer, HOME, 125);
+        assert_eq!(bench.probe().await.unwrap().len(), 1, "{how:?}");
+        let asked = starts(&peer).iter().filter(|start| **start == end).count();
+        assert_eq!(asked, moves.len() - 5, "{how:?}");
+        assert_eq!(bench.number("home", "inverterPower").await, Some(2950.0));
+    }
+}
+
+#[tokio::test]
+async fn a_header_whose_answer_is_lost_once_hides_no_model_and_a_busy_one_ends_no_map() {
+    let peer = Peer::start().await;
+    peer.holding(1, BASE, &hybrid::home_map());
+    peer.moves(&[Move::Answer, Move::Answer, Move::Answer, Move::Answer, Move::Silent]);
+    assert_eq!(Bench::new(&peer, HOME, 125).probe().await.unwrap().len(), 3);
+    peer.moves(&[Move::Answer, Move::Answer, Move::Answer, Move::Answer, Move::Exception(6)]);
+    let mut bench = Bench::new(&peer, HOME, 125);
+    let fault = bench.probe().await.unwrap_err().to_string();
+    assert!(fault.contains("exception 6"), "{fault}");
+    assert_eq!(bench.probe().await.unwrap().len(), 3);
+}
+
+/// The hybrid with one more model before its inverter.
+fn longer() -> Vec<u16> {
+    let mut models = [hybrid::roof(), hybrid::grid()].concat();
+    models.insert(1, hybrid::model(64_200, 10, &[]));
+    hybrid::map(&models, &[0xFFFF, 0])
+}
+
+#[tokio::test]
+async fn models_that_moved_are_found_and_read_within_the_same_turn() {
+    let peer = Peer::start().await;
+    peer.holding(1, BASE, &hybrid::home_map());
+    let mut bench = Bench::new(&peer, HOME, 125);
+    bench.probe().await.unwrap();
+    peer.holding(1, BASE, &longer());
+    peer.seen();
+    assert_eq!(bench.number("home", "inverterPower").await, Some(2950.0));
+    assert!(searched(&peer));
+    assert_eq!(bench.number("home-battery", "batteryLevel").await, Some(63.5));
+    assert!(!searched(&peer), "they are known again");
+}
+
+#[tokio::test]
+async fn a_command_finds_the_models_that_moved_and_never_writes_where_they_were() {
+    let peer = Peer::start().await;
+    peer.holding(1, BASE, &hybrid::home_map());
+    let mut bench = Bench::new(&peer, HOME, 125);
+    bench.probe().await.unwrap();
+    peer.holding(1, BASE, &longer());
+    peer.seen();
+    let job = command("home set_power_limit percent=40");
+    let written = bench.write(&job).await;
+    assert!(matches!(written, Written::Sent { .. }), "{written:?}");
+    let writes: Vec<u16> =
+        peer.seen().iter().filter(|request| request.function == 16).map(|request| request.start).collect();
+    assert!(!writes.is_empty() && writes.iter().all(|start| *start > hybrid::IMMEDIATE + 12), "{writes:?}");
+    assert!(matches!(bench.read_back(&job).await, ReadBack::Applied { .. }));
+}
+
+#[tokio::test]
+async fn a_map_that_never_stands_still_is_searched_once_a_turn() {
+    let inverter = BASE + 2 + 67 + 12;
+    let end = BASE + u16::try_from(longer().len()).unwrap() - 2;
+    // While it is searched, and between the search and the read after it.
+    for trigger in [end, inverter + 52 + 3] {
+        let peer = Peer::start().await;
+        peer.holding(1, BASE, &hybrid::home_map());
+        let mut bench = Bench::new(&peer, HOME, 125);
+        bench.probe().await.unwrap();
+        peer.holding(1, BASE, &longer());
+        peer.change_after(trigger, inverter, 104);
+        peer.seen();
+        let fault = bench.read().await.unwrap_err().to_string();
+        assert!(fault.contains("no longer where they were"), "{fault}");
+        assert_eq!(starts(&peer).iter().filter(|start| **start == BASE).count(), 1);
+        peer.holding(1, inverter, &[103]);
+        assert_eq!(bench.number("home", "inverterPower").await, Some(2950.0), "the next turn finds it");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_moves_while_it_is_searched_is_not_taken_for_one_that_refuses_itself() {
+    let inverter = BASE + 2 + 67 + 12;
+    let peer = Peer::start().await;
+    peer.holding(1, BASE, &longer());
+    peer.change_after(BASE + u16::try_from(longer().len()).unwrap() - 2, inverter, 104);
+    let mut bench = Bench::new(&peer, HOME, 125);
+    let fault = bench.probe().await.unwrap_err().to_string();
+    assert!(fault.contains("no longer where they were"), "{fault}");
+    peer.holding(1, inverter, &[103]);
+    assert_eq!(bench.probe().await.unwrap().len(), 3, "nothing was left out");
+}
+
+/// Takes what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_second_inverter_in_one_unit_is_left_alone_with_one_warning() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let peer = Peer::start().await;
+    let another = vec![hybrid::common("Sunny", "Hybrid 5.0", "SN-9", 66), hybrid::inverter()];
+    peer.holding(1, BASE, &hybrid::map(&[hybrid::roof(), another].concat(), &[0xFFFF, 0]));
+    let mut bench = Bench::new(&peer, HOME, 125);
+    assert_eq!(bench.probe().await.unwrap()[0].serial.as_deref(), Some("SN-1"));
+    bench.probe().await.unwrap();
+    bench.read().await.unwrap();
+    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(said.matches("more inverters than are read").count(), 1, "{said}");
 }
 
 #[tokio::test]

@@ -218,7 +218,22 @@ async fn more_modules_than_one_request_takes_are_read_in_two_and_summed() {
 }
 
 #[tokio::test]
-async fn a_map_that_moved_is_a_fault_and_is_found_again_by_the_next_probe() {
+async fn a_map_that_moved_is_read_on_where_it_is_the_same_devices() {
+    let peer = home().await;
+    let mut driver = driver(&peer, ROOF, &Notes::default());
+    let devices = driver.probe(&unit()).await.unwrap();
+    let mut models = roof();
+    models.insert(1, model(64_200, 10, &[]));
+    peer.clear();
+    peer.holding(1, 40_000, &map(&[models, grid()].concat(), &[0xFFFF, 0]));
+    let readings = read(&mut driver).await;
+    assert_eq!(numbers(&readings["roof"])["activePower"], 3100.0);
+    assert_eq!(numbers(&readings["roof-grid"])["activePower"], -150.0);
+    assert_eq!(driver.probe(&unit()).await.unwrap(), devices);
+}
+
+#[tokio::test]
+async fn a_map_that_became_other_devices_is_a_fault_until_a_probe_tells_them() {
     let peer = home().await;
     let mut driver = driver(&peer, ROOF, &Notes::default());
     driver.probe(&unit()).await.unwrap();

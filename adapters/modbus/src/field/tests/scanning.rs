@@ -168,6 +168,19 @@ async fn an_answer_that_is_lost_once_does_not_hide_what_the_device_is() {
 }
 
 #[tokio::test]
+async fn a_map_is_found_behind_a_base_where_its_device_is_silent() {
+    let image = crate::testing::hybrid::home_map();
+    for at in [0, 50_000] {
+        let hybrid =
+            server(Units::one(1, RegisterMap::new().holding(at, &image).holding(0, &image[..2]))).await;
+        hybrid.port().fault(Fault::Silence { executed: false }, Scope::READS.covering(40_000));
+        let report = soon(scan(hybrid.addr(), options("1", 100))).await.unwrap();
+        let [found] = report.found.as_slice() else { panic!("{report:?}") };
+        assert_eq!((found.serial(), &found.profiles[0]), ("SN-1", &"sunspec".to_owned()), "at {at}");
+    }
+}
+
+#[tokio::test]
 async fn garbled_answers_are_no_device_and_said_once() {
     let peer = Peer::start().await;
     peer.moves(&[Move::OtherUnit; 6]);

@@ -44,6 +44,11 @@ impl Controls {
         }
     }
 
+    /// What the unit may do by its model 702, as it was when it was found.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
     /// The model that carries a command, if the unit has one.
     pub fn model(&self, command: &str) -> Option<Model> {
         match command {

@@ -19,7 +19,7 @@ pub(crate) use self::{
     capacity::Capacity,
     choice::Controls,
     limit::{der::order as der_limit_order, immediate::order as limit_order},
-    set_point::{mode as set_point_mode, order as set_point_order},
+    set_point::{in_force as set_point_in_force, mode as set_point_mode, order as set_point_order},
     setting::{RESERVE, point_order, reserve_order},
 };
 use super::models::Block;

@@ -50,6 +50,16 @@ pub(crate) fn mode(now: Block<'_>) -> Option<&'static str> {
     Some(word(unit.raw(now)?))
 }
 
+/// The set point that holds now, W, and for how many seconds more where a timer ends it.
+pub(crate) fn in_force(now: Block<'_>, capacity: Capacity) -> (Option<f64>, Option<f64>) {
+    if now.word(ENABLED_AT) != Some(1) {
+        return (None, None);
+    }
+    let power = Unit::shown(now).and_then(|unit| unit.watts(unit.raw(now)?, now, capacity));
+    let remaining = long(now, REMAINING_AT).filter(|seconds| *seconds != u32::MAX);
+    (power, remaining.filter(|_| timer_runs(now, REVERT_AT, REMAINING_AT)).map(f64::from))
+}
+
 fn word(raw: i32) -> &'static str {
     match raw {
         0 => "idle",

@@ -4,9 +4,9 @@ use super::{kilo, sum};
 use crate::{
     reading::{CONSUMED, PRODUCED, Points},
     sunspec::{
-        control::{battery_mode, set_point_mode},
+        control::{battery_mode, set_point_in_force, set_point_mode},
         inputs::{Input, Role},
-        known::level,
+        known::{Known, level},
         models::Model,
         points::others,
         snapshot::Snapshot,
@@ -14,9 +14,10 @@ use crate::{
 };
 
 /// Its points; + discharges.
-pub(super) fn points(snapshot: &Snapshot, inputs: &[Input]) -> Points {
+pub(super) fn points(known: &Known, snapshot: &Snapshot, inputs: &[Input]) -> Points {
     let (of, storage, bank) = (others(), snapshot.block(Model::Storage), snapshot.block(Model::Bank));
-    let health = snapshot.block(Model::DerStorage).and_then(|block| block.number(of.der_health));
+    let der = snapshot.block(Model::DerStorage);
+    let health = der.and_then(|block| block.number(of.der_health));
     let mut points = Points::default();
     points
         .number("activePower", power(inputs).or_else(|| bank.and_then(|block| block.number(of.bank_power))));
@@ -30,7 +31,14 @@ pub(super) fn points(snapshot: &Snapshot, inputs: &[Input]) -> Points {
         points.word("batteryMode", battery_mode(block));
     } else if let Some(block) = snapshot.block(Model::DerControl) {
         points.word("batteryMode", set_point_mode(block));
+        let (power, remaining) = set_point_in_force(block, known.controls.capacity());
+        points.number("setPointPower", power);
+        points.number("setPointRemaining", remaining);
     }
+    points.word("batteryStatus", der.and_then(|block| block.name(of.der_status)));
+    let status = snapshot.block(Model::Status).and_then(|block| block.connection(of.battery_connection));
+    let connection = bank.and_then(|block| block.name(of.bank_connection));
+    points.word("batteryConnection", connection.or(status));
     if let Some(block) = bank {
         if storage.is_none() {
             points.word("batteryState", block.name(of.bank_state));

@@ -6,7 +6,7 @@ use crate::{
     sunspec::{
         inputs::{Input, Role},
         known::Known,
-        models::{Block, Model, immediate},
+        models::{Block, Model, Named, immediate},
         points::{Ac, ac, others},
         snapshot::Snapshot,
     },
@@ -50,6 +50,9 @@ pub(super) fn points(
     points.number("temperature", block.number(of.cabinet));
     points.word("operatingState", state);
     points.word("gridConnection", of.connected.and_then(|of| block.name(of)));
+    let status = snapshot.block(Model::Status);
+    points.word("pvConnection", status.and_then(|block| block.connection(others().pv_connection)));
+    points.word("alarms", of.alarms.and_then(|of| alarms(block, of)).as_deref());
     service(&mut points, snapshot);
     points
 }
@@ -80,6 +83,12 @@ fn counters(known: &Known, of: &Ac, block: Block<'_>, inputs: &[Input]) -> (Opti
     } else {
         (block.number(of.produced), of.consumed.and_then(|of| block.number(of)))
     }
+}
+
+/// What it warns of, in words.
+fn alarms(block: Block<'_>, of: Named) -> Option<String> {
+    let flags = block.flags(of)?;
+    Some(if flags.is_empty() { "none".to_owned() } else { flags.join(",") })
 }
 
 /// Whether it may feed in, and how much.

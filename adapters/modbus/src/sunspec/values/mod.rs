@@ -33,7 +33,7 @@ pub(crate) fn readings(unit: &UnitConfig, known: &Known, snapshot: &Snapshot, no
     if known.battery {
         let part = battery_part(unit, known);
         // Of which nothing but what the installer sees says whether its sign is as we take it.
-        let points = battery::points(snapshot, &inputs);
+        let points = battery::points(known, snapshot, &inputs);
         let points = points.turn(Usage::Load, part.keys.invert.unwrap_or(false));
         let rated = part.keys.max_power.or(known.ratings.battery);
         readings.push((part, points.reading(&part.id, rated, now)));

@@ -53,6 +53,24 @@ fn after(now: &[u16], writes: &[(u16, Vec<u16>)]) -> Vec<u16> {
     words
 }
 
+#[test]
+fn a_set_point_that_holds_is_told_in_watts_with_what_remains_of_its_timer() {
+    let seen = |now: &[u16]| in_force(Block(now), capacity());
+    let mut now = off();
+    now[23..26].copy_from_slice(&[1, 0xFFFF, 0xFC18]);
+    now[31..35].copy_from_slice(&[0, 120, 0, 90]);
+    assert_eq!(seen(&now), (None, None), "it is there, and not enabled");
+    now[22] = 1;
+    assert_eq!(seen(&now), (Some(-1000.0), Some(90.0)));
+    now[33..35].fill(0xFFFF);
+    assert_eq!(seen(&now), (Some(-1000.0), None), "the device does not say what remains");
+    now[31..35].fill(0);
+    assert_eq!(seen(&now), (Some(-1000.0), None), "no timer ends it");
+    let mut now = percents();
+    (now[22], now[23], now[28]) = (1, 0, 2500);
+    assert_eq!(seen(&now), (Some(1250.0), None), "25 % of 5000 W");
+}
+
 fn negative(value: i32) -> [u16; 2] {
     words(-value as u32)
 }
