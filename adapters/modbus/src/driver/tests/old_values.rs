@@ -37,7 +37,7 @@ fn shown_limit(peer: &Peer) -> [u16; 3] {
 }
 
 fn noted(notes: &Notes) -> Vec<(String, Vec<u8>)> {
-    notes.0.lock().unwrap().clone().into_iter().collect()
+    notes.owed()
 }
 
 #[tokio::test]
