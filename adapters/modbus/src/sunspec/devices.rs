@@ -48,7 +48,7 @@ pub(crate) fn found(unit: &UnitConfig, known: &Known) -> Vec<DeviceInfo> {
         let takes = known.inverter.as_ref().map(|_| commands(unit, BATTERY, |way| limits.most(way)));
         let takes = known.controls.able(takes.unwrap_or_default());
         let mut info = battery(unit, part, limits, takes);
-        info.max_power = info.max_power.or(known.ratings.battery);
+        info.max_power = part.keys.max_power.or(known.ratings.battery_most).or(info.max_power);
         info.capacity = info.capacity.or(known.ratings.capacity);
         info.phases = known.phases;
         // One that is part of the inverter does not say who made it, and has no number of its own.

@@ -7,9 +7,10 @@ use super::{
     choice::Choice,
     control::Controls,
     discovery::{At, Common},
-    inputs::{Role, inputs},
+    inputs::{Input, inputs},
     models::{Block, Field, Model, storage},
-    points::others,
+    past::{Past, of_battery},
+    points::{ac, others},
     snapshot::Snapshot,
 };
 
@@ -27,9 +28,12 @@ pub(crate) struct Known {
     pub ratings: Ratings,
     /// Is there a battery?
     pub battery: bool,
-    /// Do the PV inputs count their energy? Fixed here, because changing to another counter between
-    /// two polls would look like a leap.
-    pub pv_counters: bool,
+    /// What it was seen to be, which says which of its counters are told.
+    pub past: Past,
+    /// Was a model left out that is listed, and refuses to be read?
+    pub left_out: bool,
+    /// When it was looked at as a whole, monotonic ms.
+    pub looked: u64,
     /// Phases of its AC side.
     pub phases: u8,
     /// What carries its commands.
@@ -47,23 +51,27 @@ pub(crate) struct Ratings {
     pub capacity: Option<f64>,
     /// Battery power that rates in percent refer to, W.
     pub battery: Option<f64>,
+    /// The most that the battery may move in either direction, W.
+    pub battery_most: Option<f64>,
 }
 
 impl Known {
     /// Puts together what the first full read of the chosen models shows.
-    pub fn new(choice: Choice, first: &Snapshot, profile: &Profile) -> Self {
+    pub fn new(choice: Choice, first: &Snapshot, profile: &Profile, mut past: Past) -> Self {
         let ratings = ratings(first);
         let inputs = inputs(profile, first);
-        let counts = |energy: Option<f64>| energy.is_some_and(|energy| energy > 0.0);
-        let of_battery = |role| matches!(role, Role::Charge | Role::Discharge | Role::Battery);
         let battery = inputs.iter().any(|input| of_battery(input.role))
             || level(first).is_some()
             || ratings.battery.is_some();
+        // A bank that is all there is stays one while it does not say how full it is.
+        let battery = battery || choice.bank.is_some() && choice.inverter.is_none();
+        past.grow(&inputs, battery, produced(first));
         let Choice { models, inverter, bank, meters, inverters: _ } = choice;
         Self {
-            // A bank that is all there is stays one while it does not say how full it is.
-            battery: battery || bank.is_some() && inverter.is_none(),
-            pv_counters: inputs.iter().any(|input| input.role == Role::Pv && counts(input.given)),
+            battery: past.battery,
+            past,
+            left_out: false,
+            looked: 0,
             phases: phases(first),
             controls: Controls::of(|model| first.block(model)),
             models,
@@ -72,6 +80,17 @@ impl Known {
             meters,
             ratings,
         }
+    }
+
+    /// May the unit be more than it showed when it was looked at?
+    pub fn is_incomplete(&self) -> bool {
+        let speaks = |at: &At| matches!(at.model, Model::Storage | Model::DerStorage);
+        self.left_out || !self.battery && self.models.iter().any(speaks)
+    }
+
+    /// Goes on with its counters by another look. True when something is new.
+    pub fn grow(&mut self, snapshot: &Snapshot, inputs: &[Input]) -> bool {
+        self.past.grow(inputs, self.battery, produced(snapshot))
     }
 
     /// Where a model of the inverter or its battery lies.
@@ -84,6 +103,11 @@ impl Known {
         let meters = self.meters.iter().map(|(at, _)| *at);
         self.models.iter().copied().filter(|at| at.model.polled()).chain(meters).collect()
     }
+}
+
+/// Wh that the AC side gave in its life.
+fn produced(snapshot: &Snapshot) -> Option<f64> {
+    snapshot.of(Model::Inverter).and_then(|(at, block)| block.number(ac(at.id).produced))
 }
 
 /// Phases of the AC side; 701 says it by a register, the others by their number.
@@ -143,13 +167,16 @@ pub(crate) fn ratings(snapshot: &Snapshot) -> Ratings {
     let bank = greater(charge, discharge);
     let storage = snapshot.block(Model::Storage);
     let der_storage = snapshot.block(Model::DerStorage);
+    let rated_discharge = storage.and(number(Model::Nameplate, points.rated_discharge));
+    let battery = number(Model::Storage, storage::MAX_CHARGE)
+        .or(rated_discharge)
+        .or(der_storage.and(greater(der(points.der_charge), der(points.der_discharge))))
+        .or(bank);
     Ratings {
         power: limit_base.or(number(Model::Nameplate, points.rated_power)),
         limit_base,
         capacity: kwh.into_iter().flatten().next().map(|wh| wh / 1000.0),
-        battery: number(Model::Storage, storage::MAX_CHARGE)
-            .or(storage.and(number(Model::Nameplate, points.rated_discharge)))
-            .or(der_storage.and(greater(der(points.der_charge), der(points.der_discharge))))
-            .or(bank),
+        battery,
+        battery_most: greater(battery, rated_discharge),
     }
 }

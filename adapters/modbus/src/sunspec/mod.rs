@@ -14,6 +14,7 @@ mod inputs;
 mod known;
 mod models;
 mod notes;
+mod past;
 mod points;
 mod seen;
 mod snapshot;
@@ -31,6 +32,7 @@ use self::{
     known::Known,
     models::Model,
     notes::Notes,
+    past::Past,
     snapshot::{Snapshot, SnapshotError, extents, fetch},
 };
 pub(crate) use self::{
@@ -43,6 +45,9 @@ use crate::{
     plan::Extent,
     port::Port,
 };
+
+/// How often a unit is looked at as a whole: whether what was left out is there, and what counts by now.
+const LOOK_MS: u64 = 3_600_000;
 
 /// One unit.
 #[derive(Default)]
@@ -64,7 +69,10 @@ enum State {
 impl Sunspec {
     /// Discovery, or one cheap read where the unit is known.
     pub async fn probe(&mut self, port: &mut Port<'_>) -> Result<Vec<DeviceInfo>, Fault> {
-        if let State::Known(known) = &self.state {
+        // One that was away may show by now what it did not.
+        if let State::Known(known) = &self.state
+            && !known.is_incomplete()
+        {
             let first: Vec<_> = known.polled().into_iter().take(1).collect();
             match fetch(port, &first).await {
                 Err(SnapshotError::Moved) => self.lose(),
@@ -83,8 +91,45 @@ impl Sunspec {
 
     /// All models of the unit at once.
     pub async fn read(&mut self, port: &mut Port<'_>, now: Moment) -> Result<Vec<Reading>, Fault> {
+        let due = match &self.state {
+            State::Known(known) => now.mono_ms.saturating_sub(known.looked) >= LOOK_MS,
+            State::Unknown | State::Moved(_) => false,
+        };
+        if due {
+            self.search_again(port, now).await?;
+        }
         let snapshot = self.look(port, Known::polled).await?;
+        if let State::Known(known) = &mut self.state
+            && due
+            && known.grow(&snapshot, &inputs::inputs(port.unit.profile, &snapshot))
+        {
+            known.past.note(port.store, port.unit).await;
+        }
         Ok(values::readings(port.unit, self.known(port).await?, &snapshot, now))
+    }
+
+    /// Looks whether a unit that is incomplete is more by now. What works goes on when it cannot be told.
+    async fn search_again(&mut self, port: &mut Port<'_>, now: Moment) -> Result<(), Fault> {
+        let State::Known(known) = &mut self.state else { return Ok(()) };
+        known.looked = now.mono_ms;
+        if !known.is_incomplete() {
+            return Ok(());
+        }
+        match find(&mut self.search, port).await {
+            Ok(found) if devices::found(port.unit, &found) == devices::found(port.unit, known) => {
+                *known = found;
+                Ok(())
+            }
+            // The probe that follows tells what it became.
+            Ok(_) => {
+                self.lose();
+                Err(changed(port))
+            }
+            Err(error) => {
+                tracing::debug!(unit = %port.unit.id, %error, "a unit that is incomplete could not be searched again");
+                Ok(())
+            }
+        }
     }
 
     /// What one poll reads, as far as it is known: in requests of so many registers at most.
@@ -159,9 +204,15 @@ fn fault(port: &Port<'_>, error: &SnapshotError) -> Fault {
 
 async fn find(search: &mut Search, port: &mut Port<'_>) -> Result<Box<Known>, Fault> {
     let mut groups = search.discover(port).await.map_err(|error| no_map(port, &error))?;
+    let whole = Choice::of(&groups);
+    let mut past = Past::of(port.store, port.unit, &whole).await?;
+    let before = past.clone();
     // Every turn but the last leaves at least one model out.
     loop {
         let choice = Choice::of(&groups);
+        if past.is_mixed_up(&whole, &choice) {
+            return Err(refuses(port));
+        }
         if choice.is_empty() {
             return Err(useless(port));
         }
@@ -174,7 +225,13 @@ async fn find(search: &mut Search, port: &mut Port<'_>) -> Result<Box<Known>, Fa
             Err(error) => return Err(fault(port, &error)),
         };
         warn_of_the_missing(port, &choice, &groups);
-        let known = Known::new(choice, &first, port.unit.profile);
+        past.is(&choice);
+        let left_out = choice != whole;
+        let known = Known::new(choice, &first, port.unit.profile, past);
+        let known = Known { left_out, looked: port.clock.now().mono_ms, ..known };
+        if known.past != before {
+            known.past.note(port.store, port.unit).await;
+        }
         if !known.battery && port.unit.battery.has_table {
             tracing::warn!(device = %port.unit.battery.id, unit = %port.unit.id, "a part is configured that the unit does not have");
         }
@@ -240,6 +297,21 @@ fn warn_of_the_missing(port: &Port<'_>, choice: &Choice, groups: &[Group]) {
     if choice.inverters > 1 {
         tracing::warn!(unit = %port.unit.id, inverters = choice.inverters, read = 1, "the unit has more inverters than are read");
     }
+}
+
+/// Nobody but the device can say why; what its other models show must not get another one's name.
+fn refuses(port: &Port<'_>) -> Fault {
+    Fault::Answered(Problem::new(
+        format!("{}: it refuses to show a SunSpec model that it showed before", port.place()),
+        "Nothing to do if it sleeps: it is searched again; else look for a fault on its display",
+    ))
+}
+
+fn changed(port: &Port<'_>) -> Fault {
+    Fault::Answered(Problem::new(
+        format!("{}: it shows SunSpec models that it did not show before", port.place()),
+        "Nothing to do: it is asked again at once for what it has",
+    ))
 }
 
 fn useless(port: &Port<'_>) -> Fault {

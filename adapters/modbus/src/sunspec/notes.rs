@@ -8,6 +8,9 @@
 //! | `power_limit/<unit>` | 123.WMaxLimPct, 123.WMaxLim_Ena |
 //! | `der_power_limit/<unit>` | 704.WMaxLimPct, 704.WMaxLimPctEna |
 //! | `reserve/<unit>` | 124.MinRsvPct |
+//!
+//! A byte 1 behind the words: the last look at a command that was to hold something else still showed
+//! them. Nothing is owed as long as nobody changes them, and who changes them then is somebody else.
 
 use std::collections::HashMap;
 
@@ -19,22 +22,29 @@ use crate::units::{UnitConfig, WRITE_POINT};
 /// A unit's notes as far as they are known. Nobody else writes them, so that none is read twice: a
 /// command has no time to lose.
 #[derive(Default)]
-pub(super) struct Notes(HashMap<&'static str, Option<Vec<u16>>>);
+pub(super) struct Notes(HashMap<&'static str, Option<Noted>>);
+
+/// What is noted under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Noted {
+    pub words: Vec<u16>,
+    /// Did the last look of ours still show it?
+    pub unchanged: bool,
+}
 
 impl Notes {
-    /// What is noted under a name, if it has so many words.
-    pub async fn read<const N: usize>(
+    /// What is noted under a name.
+    pub async fn read(
         &mut self,
         store: &Store,
         unit: &UnitConfig,
         name: &'static str,
-    ) -> Result<Option<[u16; N]>, StoreError> {
+    ) -> Result<Option<Noted>, StoreError> {
         if !self.0.contains_key(name) {
             let bytes = store.get(&key(name, unit)).await?;
-            self.0.insert(name, bytes.map(|bytes| words(&bytes)));
+            self.0.insert(name, bytes.map(|bytes| decode(&bytes)));
         }
-        let noted = self.0.get(name).and_then(Option::as_deref);
-        Ok(noted.and_then(|words| words.try_into().ok()))
+        Ok(self.0.get(name).cloned().flatten())
     }
 
     /// Notes it durably.
@@ -43,13 +53,32 @@ impl Notes {
         store: &Store,
         unit: &UnitConfig,
         name: &'static str,
-        words: &[u16],
+        noted: Noted,
     ) -> Result<(), StoreError> {
         // Until it is done, nobody knows.
         self.0.remove(name);
-        store.put(&key(name, unit), words.iter().flat_map(|word| word.to_be_bytes()).collect()).await?;
-        self.0.insert(name, Some(words.to_vec()));
+        store.put(&key(name, unit), encode(&noted)).await?;
+        self.0.insert(name, Some(noted));
         Ok(())
+    }
+
+    /// Whether the last look of ours still showed what is noted.
+    ///
+    /// # Errors
+    /// When it cannot be kept: then it is told by the next look.
+    pub async fn looked(
+        &mut self,
+        store: &Store,
+        unit: &UnitConfig,
+        name: &'static str,
+        unchanged: bool,
+    ) -> Result<(), StoreError> {
+        match self.read(store, unit, name).await? {
+            Some(noted) if noted.unchanged != unchanged => {
+                self.keep(store, unit, name, Noted { unchanged, ..noted }).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// It is owed no longer. When that cannot be kept, it is restored once more, later.
@@ -82,6 +111,13 @@ fn key(name: &str, unit: &UnitConfig) -> String {
     format!("{name}/{}", unit.address)
 }
 
-fn words(bytes: &[u8]) -> Vec<u16> {
-    bytes.chunks_exact(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect()
+fn encode(noted: &Noted) -> Vec<u8> {
+    let words = noted.words.iter().flat_map(|word| word.to_be_bytes());
+    words.chain(noted.unchanged.then_some(1)).collect()
+}
+
+fn decode(bytes: &[u8]) -> Noted {
+    let words = bytes.chunks_exact(2);
+    let unchanged = words.remainder() == [1];
+    Noted { words: words.map(|two| u16::from_be_bytes([two[0], two[1]])).collect(), unchanged }
 }

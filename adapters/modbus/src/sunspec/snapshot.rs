@@ -13,7 +13,7 @@ use super::{
     types::Type,
 };
 use crate::{
-    client::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError, MAX_READ},
+    client::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, LinkError, MAX_READ, SERVER_FAILURE},
     plan::Extent,
     port::Port,
 };
@@ -87,7 +87,7 @@ pub(crate) fn extents(models: &[At], block: u16) -> Vec<Extent> {
 
 fn refused(error: LinkError) -> SnapshotError {
     match error {
-        LinkError::Exception(ILLEGAL_ADDRESS | ILLEGAL_VALUE) => SnapshotError::Moved,
+        LinkError::Exception(ILLEGAL_ADDRESS | ILLEGAL_VALUE | SERVER_FAILURE) => SnapshotError::Moved,
         error => SnapshotError::Link(error),
     }
 }

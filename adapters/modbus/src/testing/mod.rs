@@ -79,6 +79,8 @@ struct State {
     borders: Vec<u16>,
     /// Once a read of the first register was answered, the second holds this word.
     changes: Vec<(u16, u16, u16)>,
+    /// Reads of these registers answer exception 4.
+    failing: Vec<u16>,
     /// Longer reads answer exception 3.
     most: Option<u16>,
     /// Takes writes by function 6 alone.
@@ -143,6 +145,11 @@ impl Peer {
         registers.for_each(|at| {
             state.words.remove(&(unit, 4, at));
         });
+    }
+
+    /// Reads of this register fail in the device.
+    pub fn fails(&self, register: u16) {
+        self.state.lock().unwrap().failing.push(register);
     }
 
     /// Refuses longer reads.
@@ -296,6 +303,9 @@ impl State {
         };
         if self.borders.iter().any(|border| start < *border && *border - start < count) {
             return vec![function | 0x80, 2];
+        }
+        if self.failing.iter().any(|at| (start..start.saturating_add(count)).contains(at)) {
+            return vec![function | 0x80, 4];
         }
         let wanted = (0..count).map(|offset| {
             let word = self.words.get(&(unit, function, start.wrapping_add(offset))).copied();

@@ -43,7 +43,7 @@ async fn the_grid_setting_that_a_charge_replaced_is_restored_even_by_another_pro
     peer.stubborn(STORAGE + 17);
     assert!(sent(&restarted.write(&mode("auto")).await));
     assert!(matches!(restarted.read_back(&mode("auto")).await, ReadBack::Different { .. }));
-    assert!(!notes.0.lock().unwrap().is_empty());
+    assert!(!notes.owed().is_empty());
     peer.obedient();
     assert!(sent(&restarted.write(&mode("auto")).await));
     assert!(matches!(restarted.read_back(&mode("auto")).await, ReadBack::Applied { .. }));
@@ -51,7 +51,7 @@ async fn the_grid_setting_that_a_charge_replaced_is_restored_even_by_another_pro
         (peer.word(1, STORAGE + 17), peer.word(1, STORAGE + 5), peer.word(1, STORAGE + 15)),
         (0, 0, 0)
     );
-    assert!(notes.0.lock().unwrap().is_empty());
+    assert!(notes.owed().is_empty());
     assert!(matches!(restarted.write(&mode("auto")).await, Written::Already { .. }));
     // An installer's own "allowed" is not touched.
     peer.holding(1, STORAGE + 17, &[1]);
@@ -126,7 +126,7 @@ async fn a_signed_power_moves_the_battery_both_ways_and_holds_it_at_zero() {
         assert_eq!((observed.word("mode"), observed.number("power")), (Some(word), Some(watts)));
         assert!(matches!(driver.read_back(&power(watts + 100.0)).await, ReadBack::Different { .. }));
     }
-    assert!(notes.0.lock().unwrap().is_empty());
+    assert!(notes.owed().is_empty());
 }
 
 #[tokio::test]

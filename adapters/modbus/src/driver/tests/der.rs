@@ -83,12 +83,12 @@ async fn the_limit_that_lasted_is_what_the_device_reverts_to_and_what_another_pr
     peer.stubborn(DER + 15);
     assert!(sent(&restarted.write(&restore(Purpose::Execute)).await));
     assert!(matches!(restarted.read_back(&restore(Purpose::Execute)).await, ReadBack::Different { .. }));
-    assert!(!notes.0.lock().unwrap().is_empty());
+    assert!(!notes.owed().is_empty());
     peer.obedient();
     assert!(sent(&restarted.write(&restore(Purpose::Execute)).await));
     assert!(matches!(restarted.read_back(&restore(Purpose::Execute)).await, ReadBack::Applied { .. }));
     assert_eq!([14, 15, 18, 19].map(|at| peer.word(1, DER + at)), [1, 7000, 0, 0]);
-    assert!(notes.0.lock().unwrap().is_empty());
+    assert!(notes.owed().is_empty());
     // One that never saw the note finds that it was done.
     let mut third = driver(&peer, ROOF, &notes);
     assert!(matches!(third.read_back(&restore(Purpose::ReadBack)).await, ReadBack::Applied { .. }));
@@ -291,7 +291,7 @@ async fn a_register_that_fails_after_the_first_leaves_a_single_write_in_doubt() 
             _ => "something else",
         };
         assert_eq!(told, outcome, "{at}");
-        assert_eq!(notes.0.lock().unwrap().is_empty(), outcome == "rejected", "what may be owed stays noted");
+        assert_eq!(notes.owed().is_empty(), outcome == "rejected", "what may be owed stays noted");
         assert!(matches!(driver.read_back(&limit("percent", 40.0)).await, ReadBack::Different { .. }));
     }
 }

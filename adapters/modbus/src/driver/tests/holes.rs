@@ -171,7 +171,7 @@ async fn a_unit_that_refuses_everything_teaches_nothing_and_is_not_searched_agai
     assert!(peer.seen().len() < 30);
     driver.read(&unit(), Wanted::Due).await.unwrap_err();
     assert_eq!(peer.seen().len(), 1);
-    assert!(notes.0.lock().unwrap().is_empty());
+    assert!(notes.owed().is_empty());
     peer.input(1, 0, &[0x4366; 80]);
     assert_eq!(poll(&mut driver, &peer).await.0.len(), 18, "it woke up");
 }
@@ -184,7 +184,7 @@ async fn a_failure_that_passes_is_no_hole() {
     peer.moves(&[Move::Exception(4)]);
     let (names, requests) = poll(&mut driver, &peer).await;
     assert_eq!((names.len(), requests.len()), (18, 2));
-    assert!(notes.0.lock().unwrap().is_empty());
+    assert!(notes.owed().is_empty());
     // Busy is no hole either: the whole poll is for nothing.
     peer.moves(&[Move::Exception(6)]);
     assert!(driver.read(&unit(), Wanted::All).await.is_err());

@@ -5,6 +5,7 @@ mod commands;
 mod der;
 mod holes;
 mod old_values;
+mod past;
 mod reads;
 mod setup;
 
@@ -26,6 +27,14 @@ const ROOF: &str = "[device.roof]\nprofile = 'sunspec'\ncharge_power = 3000\n";
 /// Notes in memory.
 #[derive(Clone, Default)]
 pub(super) struct Notes(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
+
+impl Notes {
+    /// All but what a unit was seen to be: what its commands owe.
+    fn owed(&self) -> Vec<(String, Vec<u8>)> {
+        let notes = self.0.lock().unwrap().clone().into_iter();
+        notes.filter(|(key, _)| !key.starts_with("known/")).collect()
+    }
+}
 
 impl StorePort for Notes {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {

@@ -37,7 +37,7 @@ fn shown_limit(peer: &Peer) -> [u16; 3] {
 }
 
 fn noted(notes: &Notes) -> Vec<(String, Vec<u8>)> {
-    notes.0.lock().unwrap().clone().into_iter().collect()
+    notes.owed()
 }
 
 #[tokio::test]
@@ -139,4 +139,98 @@ fn the_safe_commands_restore() {
         assert_eq!(spec.safe, Some(Parameters([("restore".into(), true.into())].into())));
         assert!(spec.exactly_one.iter().any(|name| &**name == "restore") && spec.persistent == persistent);
     }
+}
+
+#[tokio::test]
+async fn what_somebody_sets_after_a_command_that_was_not_applied_is_what_a_later_lease_goes_back_to() {
+    for (how, restarts) in [(Move::Silent, false), (Move::Silent, true), (Move::DoneSilent, false)] {
+        let (peer, notes) = (home().await, Notes::default());
+        peer.holding(1, IMMEDIATE + 5, &[7_000, 0, 0, 0, 1]);
+        let mut driver = super::driver(&peer, ROOF, &notes);
+        driver.probe(&unit()).await.unwrap();
+        peer.moves(&[Move::Answer, Move::Answer, how]);
+        driver.write(&hold_limit(40.0)).await;
+        let seen = driver.read_back(&hold_limit(40.0)).await;
+        assert_eq!(matches!(seen, ReadBack::Different { .. }), how == Move::Silent);
+        if restarts {
+            driver = super::driver(&peer, ROOF, &notes);
+        }
+        // An installer, without a timer.
+        peer.holding(1, IMMEDIATE + 5, &[6_000, 0, 0, 0, 1]);
+        does(&mut driver, hold_limit(30.0)).await;
+        does(&mut driver, limit("restore", true)).await;
+        // What was applied is owed, whatever came in between.
+        let last = if how == Move::Silent { 6_000 } else { 7_000 };
+        assert_eq!((shown_limit(&peer), noted(&notes)), ([last, 0, 1], vec![]), "{how:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_device_that_shows_the_old_value_first_and_one_that_falls_silent_keep_the_note() {
+    for silent in [false, true] {
+        let (peer, notes) = (home().await, Notes::default());
+        // It has no timer, so that nothing but the note tells whose value it is.
+        peer.holding(1, IMMEDIATE + 5, &[7_000, 0, 0xFFFF, 0, 1]);
+        let mut driver = driver(&peer, ROOF, &notes);
+        peer.stubborn(IMMEDIATE + 5);
+        driver.write(&hold_limit(40.0)).await;
+        assert!(matches!(driver.read_back(&hold_limit(40.0)).await, ReadBack::Different { .. }));
+        peer.holding(1, IMMEDIATE + 5, &[4_000]);
+        peer.obedient();
+        if silent {
+            peer.moves(&[Move::Silent]);
+            assert!(matches!(driver.read_back(&hold_limit(40.0)).await, ReadBack::Failed(_)));
+        } else {
+            assert!(matches!(driver.read_back(&hold_limit(40.0)).await, ReadBack::Applied { .. }));
+        }
+        does(&mut driver, hold_limit(30.0)).await;
+        does(&mut driver, limit("restore", true)).await;
+        assert_eq!((shown_limit(&peer), noted(&notes)), ([7_000, 0xFFFF, 1], vec![]), "{silent}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_follows_one_that_was_not_applied_is_in_doubt_as_the_first_one_was() {
+    let (peer, notes) = (home().await, Notes::default());
+    peer.holding(1, IMMEDIATE + 5, &[7_000, 0, 0xFFFF, 0, 1]);
+    let mut driver = driver(&peer, ROOF, &notes);
+    peer.stubborn(IMMEDIATE + 5);
+    driver.write(&hold_limit(40.0)).await;
+    driver.read_back(&hold_limit(40.0)).await;
+    peer.obedient();
+    // Done, and nobody looked before the process died.
+    driver.write(&hold_limit(35.0)).await;
+    let mut second = super::driver(&peer, ROOF, &notes);
+    does(&mut second, hold_limit(30.0)).await;
+    does(&mut second, limit("restore", true)).await;
+    assert_eq!((shown_limit(&peer)[0], noted(&notes)), (7_000, vec![]));
+}
+
+#[tokio::test]
+async fn the_same_holds_for_a_reserve_and_for_charging_from_the_grid() {
+    let (peer, notes) = (home().await, Notes::default());
+    let mut driver = driver(&peer, ROOF, &notes);
+    peer.stubborn(STORAGE + 7);
+    driver.write(&hold_reserve(40.0)).await;
+    driver.read_back(&hold_reserve(40.0)).await;
+    peer.obedient();
+    peer.holding(1, STORAGE + 7, &[2_500]);
+    does(&mut driver, hold_reserve(30.0)).await;
+    does(&mut driver, reserve("restore", true)).await;
+    assert_eq!((peer.word(1, STORAGE + 7), noted(&notes)), (2_500, vec![]));
+
+    let charge =
+        || job("roof-battery", "set_battery_mode", [("mode", "charge".into()), ("power", 2000.0.into())]);
+    let auto = || outright("roof-battery", "set_battery_mode", [("mode", "auto".into())]);
+    peer.stubborn(STORAGE + 17);
+    peer.stubborn(STORAGE + 5);
+    driver.write(&charge()).await;
+    assert!(matches!(driver.read_back(&charge()).await, ReadBack::Different { .. }));
+    assert_eq!(noted(&notes).len(), 1);
+    peer.obedient();
+    // The installer allows it.
+    peer.holding(1, STORAGE + 17, &[1]);
+    does(&mut driver, charge()).await;
+    does(&mut driver, auto()).await;
+    assert_eq!((peer.word(1, STORAGE + 17), noted(&notes)), (1, vec![]));
 }

@@ -15,7 +15,7 @@
 use adapter_api::{Parameters, Value};
 
 use super::{
-    Ask, Block, Order, holds, implemented, parameters, runs_none, slack,
+    Ask, Block, Lasting, Order, holds, implemented, parameters, runs_none, slack,
     wanted::{Wanted, bounded},
 };
 use crate::{
@@ -168,6 +168,11 @@ pub(crate) fn order(
         ),
         writes,
         keep: grid.filter(|grid| charges && *grid != 1 && kept.is_none()).map(|grid| vec![grid]),
+        lasting: match kept {
+            Some(kept) if grid != Some(kept) && shown == Some("charge") => Lasting::Held,
+            Some(kept) if grid != Some(kept) => Lasting::Other,
+            _ => Lasting::AsNoted,
+        },
         forgets: kept.is_some() && !charges,
     })
 }

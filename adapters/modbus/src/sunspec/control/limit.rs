@@ -9,7 +9,7 @@ pub(super) mod immediate;
 
 use adapter_api::Value;
 
-use super::{Ask, ONLY_TRUE, Order, parameters, slack};
+use super::{Ask, Lasting, ONLY_TRUE, Order, parameters, slack};
 use crate::codec::{scaled, unscaled};
 
 const NO_SCALE: &str = "the device does not say the scale of its power limit";
@@ -94,6 +94,11 @@ impl Shown {
             requested: told(Some(target.limit), target.enabled),
             observed: told(self.limit, self.enabled),
             keep: (ask.timer.is_some() && noted.is_none()).then(|| before.to_vec()),
+            lasting: match noted {
+                Some(_) if self.ends => Lasting::Held,
+                Some(noted) if noted != before => Lasting::Other,
+                _ => Lasting::AsNoted,
+            },
             forgets: ask.timer.is_none() && noted.is_some(),
         }
     }

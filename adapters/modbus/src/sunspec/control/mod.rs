@@ -72,8 +72,21 @@ pub(crate) struct Order {
     pub observed: Parameters,
     /// What lasted until now and is held for a time from now on: to be noted before anything is written.
     pub keep: Option<Vec<u16>>,
+    /// What the device shows beside what is noted.
+    pub lasting: Lasting,
     /// Once `applied` or `already`, what is noted is no longer owed: it is restored, or replaced for good.
     pub forgets: bool,
+}
+
+/// What the device shows, beside what is noted to go back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    /// Exactly that, or nothing is noted.
+    AsNoted,
+    /// Something that a command holds: its timer runs, or it forces what nobody sets for good.
+    Held,
+    /// Something else.
+    Other,
 }
 
 /// A register that the device does not implement keeps what it shows.

@@ -17,8 +17,8 @@ use adapter_api::{Parameters, Value};
 
 use self::unit::{NO_WATTS, PERCENT_AT, UNIT_AT, UNUSABLE, Unit};
 use super::{
-    Ask, Block, Capacity, Order, holds, implemented, implemented_long, long, long_runs_none, parameters,
-    timer_runs,
+    Ask, Block, Capacity, Lasting, Order, holds, implemented, implemented_long, long, long_runs_none,
+    parameters, timer_runs,
     wanted::{Wanted, bounded},
     words,
 };
@@ -156,6 +156,7 @@ pub(crate) fn order(
         observed: told(mode(now), value),
         writes,
         keep: None,
+        lasting: Lasting::AsNoted,
         forgets: false,
     })
 }

@@ -2,7 +2,7 @@
 
 use adapter_api::Value;
 
-use super::{Ask, Block, ONLY_TRUE, Order, holds, parameters, slack};
+use super::{Ask, Block, Lasting, ONLY_TRUE, Order, holds, parameters, slack};
 use crate::{
     codec::{scaled, unscaled},
     sunspec::{devices::Limits, models::storage::SETTINGS},
@@ -29,6 +29,10 @@ pub(crate) fn reserve_order(ask: Ask<'_>, now: Block<'_>, noted: Option<u16>) ->
     let order = setting.order(raw, now);
     Ok(Order {
         keep: (ask.timer.is_some() && noted.is_none() && !order.already).then(|| vec![setting.shown]),
+        lasting: match noted {
+            Some(noted) if noted != setting.shown => Lasting::Other,
+            _ => Lasting::AsNoted,
+        },
         forgets: ask.timer.is_none() && noted.is_some(),
         ..order
     })
@@ -93,6 +97,7 @@ impl<'a> Setting<'a> {
             observed: told(self.shown),
             writes,
             keep: None,
+            lasting: Lasting::AsNoted,
             forgets: false,
         }
     }

@@ -8,6 +8,7 @@ use crate::{
         inputs::{Input, Role},
         known::{Known, level},
         models::Model,
+        past::{charged, discharged},
         points::others,
         snapshot::Snapshot,
     },
@@ -21,8 +22,8 @@ pub(super) fn points(known: &Known, snapshot: &Snapshot, inputs: &[Input]) -> Po
     let mut points = Points::default();
     points
         .number("activePower", power(inputs).or_else(|| bank.and_then(|block| block.number(of.bank_power))));
-    points.number(CONSUMED, counted(inputs, |input| input.taken));
-    points.number(PRODUCED, counted(inputs, |input| input.given));
+    points.number(CONSUMED, known.past.charged.total(charged(inputs)).map(kilo));
+    points.number(PRODUCED, known.past.discharged.total(discharged(inputs)).map(kilo));
     points.number("batteryLevel", level(snapshot));
     points.number("batteryHealth", health.or_else(|| bank.and_then(|block| block.number(of.bank_health))));
     if let Some(block) = storage {
@@ -56,10 +57,4 @@ fn power(inputs: &[Input]) -> Option<f64> {
         (None, None) => None,
         (charge, out) => Some(out.unwrap_or(0.0) - charge.unwrap_or(0.0)),
     }
-}
-
-/// kWh; 0 is what an input without a counter says.
-fn counted(inputs: &[Input], energy: impl Fn(&Input) -> Option<f64>) -> Option<f64> {
-    let own = |input: &&Input| matches!(input.role, Role::Charge | Role::Discharge | Role::Battery);
-    sum(inputs.iter().filter(own).map(energy)).filter(|wh| *wh > 0.0).map(kilo)
 }

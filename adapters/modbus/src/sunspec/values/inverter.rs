@@ -7,6 +7,7 @@ use crate::{
         inputs::{Input, Role},
         known::Known,
         models::{Block, Model, Named, immediate},
+        past::sun,
         points::{Ac, ac, others},
         snapshot::Snapshot,
     },
@@ -74,14 +75,12 @@ fn solar(known: &Known, of: &Ac, block: Block<'_>, inputs: &[Input], output: Opt
 
 /// Wh that it gave and took in its life.
 fn counters(known: &Known, of: &Ac, block: Block<'_>, inputs: &[Input]) -> (Option<f64>, Option<f64>) {
-    if known.pv_counters {
-        let pv = inputs.iter().filter(|input| input.role == Role::Pv);
-        (sum(pv.map(|input| input.given)).filter(|wh| *wh > 0.0), None)
-    } else if known.battery {
-        // The AC counters contain what the battery gave and took: power is integrated instead.
-        (None, None)
-    } else {
+    // With a battery, the AC counters contain what it gave and took: without the sun's own, power is
+    // integrated instead.
+    if known.past.ac && !known.battery {
         (block.number(of.produced), of.consumed.and_then(|of| block.number(of)))
+    } else {
+        (known.past.sun.total(sun(inputs)), None)
     }
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn readings(unit: &UnitConfig, known: &Known, snapshot: &Snapshot, no
     let mut readings = Vec::new();
     if let Some((at, ac)) = snapshot.of(Model::Inverter) {
         let points = inverter::points(known, at.id, ac, snapshot, &inputs);
-        let rated = unit.main.keys.max_power.or(known.ratings.power);
+        // With a battery on the DC side, the AC rating says nothing about how much the sun may give.
+        let rated = unit.main.keys.max_power.or(known.ratings.power.filter(|_| !known.battery));
         readings.push((&unit.main, points.reading(&unit.main.id, rated, now)));
     }
     if known.battery {
@@ -35,7 +36,7 @@ pub(crate) fn readings(unit: &UnitConfig, known: &Known, snapshot: &Snapshot, no
         // Of which nothing but what the installer sees says whether its sign is as we take it.
         let points = battery::points(known, snapshot, &inputs);
         let points = points.turn(Usage::Load, part.keys.invert.unwrap_or(false));
-        let rated = part.keys.max_power.or(known.ratings.battery);
+        let rated = part.keys.max_power.or(known.ratings.battery_most);
         readings.push((part, points.reading(&part.id, rated, now)));
     }
     for (n, (at, common)) in known.meters.iter().enumerate() {
