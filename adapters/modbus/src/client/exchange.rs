@@ -9,7 +9,7 @@ use tokio_modbus::{Error, ProtocolError, Request, Response, Slave, client::Clien
 use super::{Form, Link, LinkError, Pace, rtu::First, wire::Wire};
 
 /// How many other forms a unit is asked for before a request; each refusal settles one answer at the least.
-const DETOURS: u32 = 4;
+pub(super) const DETOURS: u32 = 4;
 
 /// What came for a request.
 enum Heard {

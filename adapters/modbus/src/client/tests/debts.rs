@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{
+    super::{exchange::DETOURS, rtu::First},
+    *,
+};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 /// An answer never comes later than this; the link waits for 10 s.

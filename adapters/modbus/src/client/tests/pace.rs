@@ -32,7 +32,7 @@ async fn a_peer_that_never_takes_the_connection_is_given_up_after_connect_timeou
             waiting.push(tokio::net::TcpStream::connect(address).await.unwrap());
         }
     };
-    assert!(timeout(Duration::from_millis(500), room).await.is_err(), "it takes more and more");
+    assert!(tokio::time::timeout(Duration::from_millis(500), room).await.is_err(), "it takes more and more");
     let mut link = link(address, "connect_timeout = '70ms'");
     let error = soon(link.write(UNIT, PACE, 0, &[1])).await.unwrap_err();
     assert_eq!(error, LinkError::Unreachable("not connected within 70ms".to_owned()));
