@@ -6,6 +6,7 @@
 //! | `ask` | a unit that no configuration knows yet, and one question to it |
 //! | `place` | the line before anything is asked: a host's name, a serial port and who holds it |
 //! | `plan` | which lines and unit ids a scan asks, in which order, and how long that may take; pure |
+//! | `describe` | what a unit that answers is |
 //! | `recognise` | registers against the signatures of the profiles |
 //! | `report` | what was found; which answers are one and the same device; pure |
 //! | `scan` | the sweep over a plan |
@@ -15,6 +16,7 @@
 //! | `probe` | every point of one unit, once |
 
 mod ask;
+mod describe;
 mod ends;
 mod paste;
 mod place;

@@ -7,17 +7,15 @@ use adapter_api::{Problem, profile::Function};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    ask::{Blank, nobody, problem, refuses, settings, unit},
+    ask::{Blank, nobody, problem, settings, unit},
+    describe::describe,
     place,
     plan::{Scan, quiet},
-    recognise::recognise,
-    report::{Found, Identity, Report},
+    report::{Found, Report},
 };
 use crate::{
     client::{Link, LinkError},
     config::Address,
-    port::Port,
-    sunspec::{Common, DiscoveryError, Group, Search},
     units::UnitConfig,
 };
 
@@ -25,7 +23,7 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// A Modbus gateway's exception: the unit behind it does not answer.
-const TARGET_SILENT: u8 = 11;
+pub(super) const TARGET_SILENT: u8 = 11;
 
 /// How far a scan is.
 #[derive(Debug)]
@@ -308,38 +306,4 @@ impl Sweep<'_> {
 /// Could the line itself not be used?
 fn lost(answer: &Result<Vec<u16>, LinkError>) -> bool {
     matches!(answer, Err(LinkError::Unreachable(_) | LinkError::NoPort { .. }))
-}
-
-/// Who the unit says it is, and which profiles fit.
-async fn describe(port: &mut Port<'_>, found: &mut Found) -> Result<(), LinkError> {
-    for group in models(port).await? {
-        let Common { manufacturer, model, firmware, serial } = group.common;
-        found.models.extend(group.places.iter().map(|place| place.id));
-        found.identities.push(Identity { manufacturer, model, firmware, serial });
-    }
-    if !found.models.is_empty() {
-        found.profiles.push("sunspec".to_owned());
-    }
-    let fitting = recognise(port).await?;
-    if let (true, Some(profile)) = (found.identities.is_empty(), fitting.first()) {
-        let (manufacturer, model) = (profile.manufacturer.clone(), profile.models.first().cloned());
-        let model = model.unwrap_or_default();
-        found.identities.push(Identity { manufacturer, model, ..Identity::default() });
-    }
-    found.profiles.extend(fitting.iter().map(|profile| profile.name.clone()));
-    Ok(())
-}
-
-/// The sub devices of its SunSpec map; none when it has no map. It is found exactly where the adapter
-/// finds it.
-async fn models(port: &mut Port<'_>) -> Result<Vec<Group>, LinkError> {
-    match Search::default().insist(port).await {
-        Ok(groups) => Ok(groups),
-        Err(
-            DiscoveryError::NotSunspec
-            | DiscoveryError::Link(LinkError::NoAnswer(_) | LinkError::Exception(TARGET_SILENT)),
-        ) => Ok(Vec::new()),
-        Err(DiscoveryError::Link(error)) if refuses(&error) => Ok(Vec::new()),
-        Err(DiscoveryError::Link(error)) => Err(error),
-    }
 }

@@ -6,9 +6,9 @@ use adapter_api::{Fault, profile::Function};
 use super::{
     discovery::{Place, Search},
     models::{Block, Field},
-    no_map,
     table::{Point, Scale, Table},
     types::Type,
+    words::no_map,
 };
 use crate::{
     client::{LinkError, MAX_READ},
