@@ -84,6 +84,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logs(&arguments);
+    // What takes long has threads of its own. A second worker would be woken for every other event, which costs
+    // more than the rest of a poll; commands are a tenth of a millisecond slower without it.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
