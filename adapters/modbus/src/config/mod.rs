@@ -32,7 +32,8 @@ pub struct Settings {
     /// Pause between two requests; the profile's value counts where it is longer.
     #[serde(default = "nothing")]
     pub spacing: Span,
-    /// A connection that was idle for so long is not used again: some devices drop it without a word.
+    /// A connection that was idle for so long is closed: some devices drop it without a word, and some have
+    /// room for one client. Never unless said.
     pub idle_close: Option<Span>,
     /// How long a socket may be idle before its peer is probed, 60 s unless said; "0s": never.
     #[serde(default = "keep_alive")]
