@@ -159,6 +159,7 @@ fn command(command: &CommandSpec) -> Json {
         "persistent": command.persistent, "leased": command.leased,
         "safe": command.safe.as_ref().map(json::object),
         "relative": command.relative, "local": command.local,
+        "timer_most": command.timer_most.map(ms),
     })
 }
 
@@ -178,6 +179,7 @@ fn to_command(json: &Json) -> Option<CommandSpec> {
         safe: json.get("safe").and_then(json::of_object),
         relative: is("relative"),
         local: is("local"),
+        timer_most: to_ms(json, "timer_most"),
     })
 }
 

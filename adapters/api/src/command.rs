@@ -66,6 +66,8 @@ pub struct CommandSpec {
     pub relative: bool,
     /// Is it taken from this machine's own socket only?
     pub local: bool,
+    /// The most that the device's own revert timer is given; none: the gateway's own longest.
+    pub timer_most: Option<Duration>,
 }
 
 impl CommandSpec {
@@ -85,6 +87,7 @@ impl CommandSpec {
             safe: None,
             relative: false,
             local: false,
+            timer_most: None,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use crate::{AdapterError, DeviceId, DeviceInfo, Job, Parameters, Problem, Reading, UnitId, WriteOutcome};
+use crate::{
+    AdapterError, Counter, DeviceId, DeviceInfo, Job, Parameters, Problem, Reading, UnitId, WriteOutcome,
+};
 
 /// One physical unit behind a connection.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +15,8 @@ pub struct Unit {
     pub devices: Vec<DeviceId>,
     /// How often it is read.
     pub interval: Duration,
+    /// It sleeps by night: then this device of it gives no power, which is no failure.
+    pub sleeps: Option<DeviceId>,
 }
 
 /// Which points a read shall bring.
@@ -110,6 +114,11 @@ pub trait Driver: Send {
         unit: &UnitId,
         wanted: Wanted,
     ) -> impl Future<Output = Result<Vec<Reading>, Fault>> + Send;
+
+    /// What was not believed since the last call, by device. Asked after each read.
+    fn disbelieved(&mut self) -> Vec<(DeviceId, Counter, u64)> {
+        Vec::new()
+    }
 
     /// How long one turn of the unit takes at least, as far as that can be computed: the time that its
     /// frames need on the wire, and the pauses between them. Zero where nothing is known.

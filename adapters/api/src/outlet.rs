@@ -16,6 +16,14 @@ pub enum Counter {
     FailedPolls,
     /// Polls whose time passed before the link was free for them. They are dropped, never piled up.
     MissedPolls,
+    /// Values outside of what they can be: left out.
+    OutOfRange,
+    /// Values that the device gave before, and now says that it has not: left out.
+    Sentinels,
+    /// Lifetime counters that stood lower than before: not believed until they stay.
+    FallingCounters,
+    /// Lifetime counters that rose by more than the device can move: not believed until they stay.
+    Leaps,
 }
 
 impl Counter {
@@ -24,6 +32,10 @@ impl Counter {
         match self {
             Self::FailedPolls => "failedPolls",
             Self::MissedPolls => "missedPolls",
+            Self::OutOfRange => "outOfRange",
+            Self::Sentinels => "sentinels",
+            Self::FallingCounters => "fallingCounters",
+            Self::Leaps => "leaps",
         }
     }
 }

@@ -88,6 +88,7 @@ impl Driver for ModbusDriver {
             id: config.id.clone(),
             devices: devices(config, kind).into_iter().map(|device| device.id).collect(),
             interval: interval(config, kind),
+            sleeps: config.profile.sleeps.then(|| config.main.id.clone()),
         };
         self.units.iter().map(unit).collect()
     }

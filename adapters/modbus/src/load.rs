@@ -13,6 +13,7 @@ use adapter_api::{
 use crate::{
     client::{Form, Pace},
     config::{Address, Settings},
+    meter,
     plan::{Extent, plan},
     units::{UnitConfig, resolve},
 };
@@ -45,8 +46,7 @@ pub(crate) fn of_profile(address: &Address, unit: &UnitConfig) -> Duration {
 
 fn extents(profile: &Profile, class: Class) -> Vec<Extent> {
     let own = profile.points.values().filter(|point| point.class == class);
-    own.map(|point| Extent { function: point.function, start: point.register, count: point.kind.registers() })
-        .collect()
+    own.map(meter::extent).collect()
 }
 
 impl Settings {

@@ -92,8 +92,8 @@ impl Meter {
         let fetched = port.fetch_known(&extents).await.map_err(|error| port.fault(&error))?;
         let mut points = Points::default();
         for ((name, point), words) in chosen.into_iter().zip(fetched) {
-            let raw = words.and_then(|words| codec::number(&words, point.kind, point.order));
-            points.add(name.clone(), raw.map(|raw| codec::times(raw, point.scale)));
+            let raw = words.and_then(|words| codec::number(&words, point.first().kind, point.first().order));
+            points.add(name.clone(), raw.map(|raw| codec::times(raw, point.first().scale)));
         }
         let unit = port.unit;
         self.served(&classes, turn, unit.interval);
@@ -131,8 +131,10 @@ async fn set_up(port: &mut Port<'_>, setup: Setup) -> Result<(), Fault> {
     Ok(())
 }
 
-fn extent(point: &Point) -> Extent {
-    Extent { function: point.function, start: point.register, count: point.kind.registers() }
+pub(crate) fn extent(point: &Point) -> Extent {
+    let term = point.first();
+    let (start, last) = term.span();
+    Extent { function: term.function, start, count: last - start + 1 }
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ pub(crate) fn resolve(connection: &str, settings: &Settings) -> Vec<UnitConfig> 
 
 fn unit(connection: &str, settings: &Settings, id: &str, table: &Device) -> Option<UnitConfig> {
     let profile = known().get(table.profile.as_deref()?)?;
-    let address = table.unit.unwrap_or(1);
+    let address = table.unit.unwrap_or(profile.unit);
     let keys = table.common();
     let name = keys.name.clone().unwrap_or_else(|| id.to_owned());
     let main = Part {

@@ -41,8 +41,9 @@ fn image(state: &PlantState) -> Vec<u16> {
     let points = profile::builtin().get(PROFILE).map(|profile| &profile.points);
     for (name, point) in points.into_iter().flatten() {
         let registers = value(name, state).map(|value| encode(point, value)).unwrap_or_default();
-        let place = usize::from(point.register)..usize::from(point.register) + registers.len();
-        if let (Function::Input, Some(place)) = (point.function, image.get_mut(place)) {
+        let first = usize::from(point.first().span().0);
+        let place = first..first + registers.len();
+        if let (Function::Input, Some(place)) = (point.first().function, image.get_mut(place)) {
             place.copy_from_slice(&registers);
         }
     }
@@ -74,6 +75,7 @@ fn value(name: &str, state: &PlantState) -> Option<f64> {
 }
 
 fn encode(point: &Point, value: f64) -> Vec<u16> {
+    let point = point.first();
     let raw = value / point.scale;
     let bits = match point.kind {
         RegisterType::U16 => u64::from(raw.round() as u16),
@@ -101,7 +103,7 @@ mod tests {
         let state = Plant::new(PlantSettings::default()).state();
         for (name, point) in &profile::builtin()[PROFILE].points {
             assert!(value(name, &state).is_some(), "{name}");
-            assert_eq!(point.function, Function::Input, "{name}");
+            assert_eq!(point.first().function, Function::Input, "{name}");
         }
     }
 

@@ -199,6 +199,7 @@ fn device() -> DeviceRow {
                 safe: Some(Parameters(BTreeMap::from([("enabled".into(), false.into())]))),
                 relative: true,
                 local: true,
+                timer_most: Some(Duration::from_secs(30)),
             }],
             control: true,
             interval: Duration::from_secs(5),

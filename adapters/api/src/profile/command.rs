@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{Capability, CommandSpec, ParameterKind, ParameterSpec, Parameters, Span, Value};
 
 /// A proof may take no longer, whatever a device needs: somebody waits for the answer.
-const LONGEST_PROOF: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_PROOF: Duration = Duration::from_secs(30);
 
 /// One command of a device or of one of its parts.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -45,6 +45,9 @@ pub struct CommandTable {
     /// Its parameters.
     #[serde(default)]
     pub parameters: BTreeMap<String, ParameterTable>,
+    /// The most that the device's own timer is given; none: the gateway's own longest.
+    #[serde(skip)]
+    pub timer_most: Option<Duration>,
 }
 
 /// One parameter.
@@ -53,27 +56,27 @@ pub struct CommandTable {
 pub struct ParameterTable {
     /// `number`, `word` or `bool`.
     #[serde(rename = "type")]
-    kind: Kind,
+    pub(super) kind: Kind,
     /// Missing: 0, or the device's own rating where it is `signed`.
-    min: Option<f64>,
+    pub(super) min: Option<f64>,
     /// Missing: the device's own rating decides.
-    max: Option<f64>,
+    pub(super) max: Option<f64>,
     /// Goes below zero as well, as far as the device does.
     #[serde(default)]
-    signed: bool,
+    pub(super) signed: bool,
     #[serde(default)]
-    step: f64,
+    pub(super) step: f64,
     #[serde(default)]
-    unit: String,
+    pub(super) unit: String,
     #[serde(default)]
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
     #[serde(default)]
-    required: bool,
+    pub(super) required: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+pub(super) enum Kind {
     Number,
     Word,
     Bool,
@@ -164,6 +167,7 @@ impl CommandTable {
             }),
             relative: self.relative,
             local: self.local,
+            timer_most: self.timer_most,
             ..plain
         }
     }

@@ -5,8 +5,14 @@
 //! description leaves open.
 
 mod command;
+mod extend;
+mod limits;
+mod part;
 mod point;
+mod register;
+mod setpoint;
 mod signature;
+mod standard;
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +23,14 @@ use serde::Deserialize;
 
 pub use self::{
     command::{CommandTable, ParameterTable, Plain, Way},
-    point::{Class, Function, Point, Range, RegisterType, Setup, WordOrder},
+    limits::Limits,
+    part::{Identity, PARTS, Part, Ratings, Text},
+    point::{Point, Term},
+    register::{Class, Function, Range, RegisterType, Setup, WordOrder},
+    setpoint::{Quantity, Rating, Setpoint, Setting, State, Timer, Write},
     signature::{Check, Expect, Good, Signature},
 };
-use crate::{Capability, DeviceType, EnergyRole, Protocol, Span, Usage};
+use crate::{Capability, DeviceType, EnergyRole, Protocol, Usage};
 
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
 
@@ -51,20 +61,52 @@ pub struct Profile {
     pub capabilities: Vec<Capability>,
     /// Does it describe itself?
     pub discovery: Option<Discovery>,
+    /// The unit id that it has unless somebody changed it; 1 unless said.
+    #[serde(default = "one")]
+    pub unit: u8,
+    /// How it is wired and reached, in words: `rtu 9600 8N1`, `tcp 502`.
+    #[serde(default)]
+    pub links: Vec<String>,
     /// How it is recognised by its registers.
     pub signature: Option<Signature>,
     /// What the link must respect.
     #[serde(default)]
     pub limits: Limits,
+    /// Raw values that mean that there is none, in all of its points.
+    #[serde(default)]
+    pub sentinels: Vec<Sentinel>,
+    /// Does it sleep by night?
+    #[serde(default)]
+    pub sleeps: bool,
+    /// What it says about itself.
+    #[serde(default)]
+    pub identity: Identity,
+    /// How strong it is.
+    #[serde(default)]
+    pub ratings: Ratings,
     /// Its points by name.
     #[serde(default)]
     pub points: BTreeMap<String, Point>,
+    /// Its parts, which are devices of their own, by name.
+    #[serde(default)]
+    pub parts: BTreeMap<String, Part>,
     /// What it is set up with.
     #[serde(default)]
     pub setup: Vec<Setup>,
-    /// Its commands by name.
+    /// What can be set in its registers, by group.
+    #[serde(default)]
+    pub setpoints: BTreeMap<String, Setpoint>,
+    /// Registers that may be written by hand.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Setting>,
+    /// Why it takes no command, or not all that one would expect, in words for an installer.
+    pub read_only: Option<String>,
+    /// Its commands by name; those of setpoints and settings follow from them.
     #[serde(default)]
     pub commands: BTreeMap<String, CommandTable>,
+    /// The battery's power is part of what it measures as DC power: what the sun gives is the rest.
+    #[serde(default)]
+    pub dc_includes_battery: bool,
     /// Makers whose devices differ from the standard that they describe themselves in.
     #[serde(default)]
     pub maker: Vec<Maker>,
@@ -78,66 +120,6 @@ pub struct Profile {
 pub enum Discovery {
     /// By SunSpec models.
     Sunspec,
-}
-
-/// What a link must respect.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Most registers in one request, up to 125.
-    pub block: u16,
-    /// Most unwanted registers between two wanted ones in one request.
-    pub gap: u16,
-    /// How long an answer may take.
-    pub timeout: Span,
-    /// Pause between two requests.
-    pub spacing: Span,
-    /// Registers that no request may contain: the device answers wrongly, or restarts.
-    pub forbidden: Vec<Range>,
-    /// Where there are any, a request lies within one of them.
-    pub readable: Vec<Range>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            block: 125,
-            gap: 16,
-            timeout: Span(ms(2000)),
-            spacing: Span(ms(0)),
-            forbidden: Vec::new(),
-            readable: Vec::new(),
-        }
-    }
-}
-
-impl Limits {
-    fn check(&self) -> Result<(), String> {
-        let ranges = self.forbidden.iter().chain(&self.readable);
-        match ranges.into_iter().find(|range| range.from > range.to) {
-            Some(Range { from, to, .. }) => {
-                Err(format!("limits: the range from {from} to {to} ends before it begins"))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// A point that the limits themselves keep from being read.
-    fn check_point(&self, name: &str, point: &Point) -> Result<(), String> {
-        let (first, count) = (point.register, point.kind.registers());
-        let last = point.last().ok_or_else(|| format!("points.{name} ends above register 65535"))?;
-        if count > self.block {
-            return Err(format!("points.{name} has {count} registers, limits.block allows {}", self.block));
-        }
-        if self.forbidden.iter().any(|range| range.touches(point.function, first, last)) {
-            return Err(format!("points.{name} lies in limits.forbidden"));
-        }
-        let within = |range: &Range| range.contains(point.function, first, last);
-        if !self.readable.is_empty() && !self.readable.iter().any(within) {
-            return Err(format!("points.{name} lies in none of limits.readable"));
-        }
-        Ok(())
-    }
 }
 
 /// One maker's habits, matched against the manufacturer and model that a device reports.
@@ -169,8 +151,30 @@ const fn one() -> u8 {
     1
 }
 
-const fn ms(count: u64) -> std::time::Duration {
-    std::time::Duration::from_millis(count)
+/// Raw values that mean that there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sentinel {
+    /// All bits of an unsigned type.
+    AllOnes,
+    /// The least value of a signed type.
+    Lowest,
+    /// The greatest value of a signed type.
+    Highest,
+}
+
+impl Sentinel {
+    /// Are these raw bits, of so many registers as the type takes, this one?
+    pub fn is(self, kind: RegisterType, bits: u64) -> bool {
+        use RegisterType::{I16, I32, I64, U16, U32, U64};
+        let ones = u64::MAX >> (64 - 16 * kind.registers());
+        match (self, kind) {
+            (Self::AllOnes, U16 | U32 | U64) => bits == ones,
+            (Self::Lowest, I16 | I32 | I64) => bits == ones ^ (ones >> 1),
+            (Self::Highest, I16 | I32 | I64) => bits == ones >> 1,
+            _ => false,
+        }
+    }
 }
 
 /// A profile's file that cannot be used.
@@ -183,40 +187,139 @@ pub struct ProfileError {
     pub message: String,
     /// Where in the text the parser found it, in bytes.
     pub at: Option<usize>,
+    /// Or at which key, dotted.
+    pub key: Option<String>,
+}
+
+impl ProfileError {
+    fn parsed(name: &str, error: &toml::de::Error) -> Self {
+        Self {
+            name: name.to_owned(),
+            message: error.message().trim_end().to_owned(),
+            at: error.span().map(|span| span.start),
+            key: None,
+        }
+    }
+}
+
+/// A mistake at a key.
+struct Wrong {
+    key: String,
+    message: String,
+}
+
+impl Wrong {
+    /// The message goes on from the key's name.
+    fn at(key: impl Into<String>, message: impl std::fmt::Display) -> Self {
+        let key = key.into();
+        Self { message: format!("{key} {message}"), key }
+    }
 }
 
 impl Profile {
-    /// Reads a profile.
+    /// Reads a profile. It may extend one that is compiled in.
     ///
     /// # Errors
     /// When the text is no profile.
     pub fn parse(name: &str, text: &str) -> Result<Self, ProfileError> {
-        let wrong = |message: String| ProfileError { name: name.to_owned(), message, at: None };
-        let profile: Self = toml::from_str(text).map_err(|error| ProfileError {
-            at: error.span().map(|span| span.start),
-            ..wrong(error.message().trim_end().to_owned())
-        })?;
-        if profile.discovery.is_none() && profile.points.is_empty() {
-            return Err(wrong("it has neither points nor `discovery`".to_owned()));
-        }
-        if !(1..=125).contains(&profile.limits.block) {
-            return Err(wrong("limits.block must be 1 to 125".to_owned()));
-        }
-        profile.limits.check().map_err(wrong)?;
-        for (name, point) in &profile.points {
-            profile.limits.check_point(name, point).map_err(wrong)?;
-        }
-        match &profile.signature {
-            Some(_) if profile.discovery.is_some() => {
-                return Err(wrong("it describes itself: leave out `signature`".to_owned()));
+        Self::parse_with(name, text, &|base, _| shipped(base).map(str::to_owned))
+    }
+
+    /// Reads a profile, which may extend one that `of` gives the text of; the flag says that it must be the
+    /// one that is compiled in, because it has the same name.
+    ///
+    /// # Errors
+    /// When the text is no profile.
+    pub fn parse_with(
+        name: &str,
+        text: &str,
+        of: &dyn Fn(&str, bool) -> Option<String>,
+    ) -> Result<Self, ProfileError> {
+        let parsed = |error: &toml::de::Error| ProfileError::parsed(name, error);
+        let profile: Self = match extend::whole(name, text, of, 0)? {
+            None => toml::from_str(text).map_err(|error| parsed(&error))?,
+            Some(table) => {
+                // As a text, so that a mistake has a place.
+                let text = toml::to_string(&table).expect("a table can be written");
+                toml::from_str(&text).map_err(|error| {
+                    let error = parsed(&error);
+                    let key = error.at.and_then(|at| extend::path_at(&text, at));
+                    ProfileError { at: None, key, ..error }
+                })?
             }
-            Some(signature) => signature.check().map_err(wrong)?,
+        };
+        match profile.check() {
+            Ok(()) => {
+                let generated = standard::commands(&profile);
+                let mut profile = Self { name: name.to_owned(), ..profile };
+                profile.commands.extend(generated);
+                Ok(profile)
+            }
+            Err(Wrong { key, message }) => {
+                Err(ProfileError { name: name.to_owned(), message, at: None, key: Some(key) })
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        if self.discovery.is_none() && self.all_points().next().is_none() {
+            return Err(Wrong::at("points", "are missing, and it has no `discovery`"));
+        }
+        self.limits.check()?;
+        if let Some(part) = self.parts.keys().find(|part| !PARTS.contains(&part.as_str())) {
+            return Err(Wrong::at(
+                format!("parts.{part}"),
+                format!("is no part; known are {}", PARTS.join(", ")),
+            ));
+        }
+        for (part, name, point) in self.all_points() {
+            let key = if part.is_empty() {
+                format!("points.{name}")
+            } else {
+                format!("parts.{part}.points.{name}")
+            };
+            for term in &point.terms {
+                let (first, last) = term.span();
+                if let Some(words) = self.limits.bar(term.function, first, last) {
+                    return Err(Wrong::at(key, words));
+                }
+            }
+        }
+        match &self.signature {
+            Some(_) if self.discovery.is_some() => {
+                let message = "does not belong to a device that describes itself: leave out `signature`";
+                return Err(Wrong::at("signature", message));
+            }
+            Some(signature) => {
+                signature.check().map_err(|message| Wrong { key: "signature".to_owned(), message })?;
+            }
             None => {}
         }
-        for (command, table) in &profile.commands {
-            table.check(command).map_err(wrong)?;
+        for (group, setpoint) in &self.setpoints {
+            setpoint.check(group)?;
+            if !setpoint.part.is_empty() && !self.parts.contains_key(&setpoint.part) {
+                let message =
+                    format!("names a part that the profile does not have: add `[parts.{}]`", setpoint.part);
+                return Err(Wrong::at(format!("setpoints.{group}.part"), message));
+            }
         }
-        Ok(Self { name: name.to_owned(), ..profile })
+        for (name, setting) in &self.settings {
+            setting.check(name)?;
+        }
+        for (command, table) in &self.commands {
+            let key = format!("commands.{command}");
+            table.check(command).map_err(|message| Wrong { key, message })?;
+        }
+        Ok(())
+    }
+
+    /// Every point, with its part (empty for the device itself) and its name.
+    pub fn all_points(&self) -> impl Iterator<Item = (&str, &str, &Point)> {
+        let own = self.points.iter().map(|(name, point)| ("", name.as_str(), point));
+        let parts = self.parts.iter().flat_map(|(part, table)| {
+            table.points.iter().map(move |(name, point)| (part.as_str(), name.as_str(), point))
+        });
+        own.chain(parts)
     }
 
     /// The maker's habits for a device, if any are known.
@@ -227,6 +330,11 @@ impl Profile {
         let fits = |maker: &&Maker| begins(manufacturer, &maker.manufacturer) && begins(model, &maker.model);
         self.maker.iter().find(fits)
     }
+}
+
+/// The text of a profile that is compiled in.
+pub fn shipped(name: &str) -> Option<&'static str> {
+    FILES.iter().find(|(file, _)| *file == name).map(|(_, text)| *text)
 }
 
 static BUILTIN: LazyLock<BTreeMap<String, Profile>> = LazyLock::new(|| {
@@ -306,7 +414,6 @@ mod tests {
             ("block = 1", 5, "limits.block allows 1"),
             ("forbidden = [{ from = 6, to = 9 }]", 5, "limits.forbidden"),
             ("readable = [{ function = 'input', from = 0, to = 9 }]", 5, "none of limits.readable"),
-            ("", 65_535, "65535"),
         ] {
             let error = parse(limits, register).unwrap_err();
             assert!(error.contains("points.activePower") && error.contains(word), "{error}");

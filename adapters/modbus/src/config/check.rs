@@ -121,7 +121,7 @@ impl Settings {
                         );
                         found.say(&key("block"), message);
                     }
-                    let longest = profile.points.values().map(|point| point.kind.registers()).max();
+                    let longest = profile.points.values().map(|point| point.first().kind.registers()).max();
                     if let Some((block, longest)) = table.block.zip(longest).filter(|(b, l)| b < l) {
                         let message = format!(
                             "{block} is too few: the profile `{name}` has a value of {longest} registers, which must come in one request"

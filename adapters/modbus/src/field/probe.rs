@@ -17,6 +17,7 @@ use crate::{
     client::{Form, Link, LinkError},
     codec,
     config::{Address, Device, PARTS, Settings},
+    meter,
     plan::{Extent, plan},
     port::Port,
     sunspec,
@@ -64,7 +65,7 @@ impl Probed {
             let transfer = address.serial().map_or(Duration::ZERO, |line| line.time_of(bytes));
             unit.pace.timeout + unit.pace.spacing + transfer + quiet(&address)
         };
-        let alone: Vec<_> = unit.profile.points.values().map(extent).collect();
+        let alone: Vec<_> = unit.profile.points.values().map(meter::extent).collect();
         let together = plan(&alone, unit.rules(&unit.barred)).into_iter().map(|request| Extent {
             function: request.function,
             start: request.start,
@@ -73,10 +74,6 @@ impl Probed {
         let all: Duration = together.collect::<Vec<_>>().iter().chain(&alone).map(once).sum();
         Some(all * 2)
     }
-}
-
-fn extent(point: &Point) -> Extent {
-    Extent { function: point.function, start: point.register, count: point.kind.registers() }
 }
 
 /// The tables of a connection with one device, for a unit that is in no configuration. The device's
@@ -197,21 +194,22 @@ fn unasked() -> LinkError {
 async fn points(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
     let profile = port.unit.profile;
     let mut points: Vec<(&String, &Point)> = profile.points.iter().collect();
-    points.sort_by_key(|(_, point)| (point.function, point.register));
-    let wanted: Vec<_> = points.iter().map(|(_, point)| extent(point)).collect();
+    points.sort_by_key(|(_, point)| (point.first().function, point.first().span()));
+    let wanted: Vec<_> = points.iter().map(|(_, point)| meter::extent(point)).collect();
     let mut fetched = fetch(port, &wanted).await?;
     let part = port.unit.main.id.to_string();
     let shown = points.into_iter().enumerate().map(|(place, (name, point))| {
         let (raw, refused) = split(fetched.remove(&place));
-        let value = codec::number(&raw, point.kind, point.order);
+        let term = point.first();
+        let value = codec::number(&raw, term.kind, term.order);
         Shown {
             seen: Seen {
                 part: part.clone(),
                 point: name.clone(),
-                function: point.function.code(),
-                register: point.register,
+                function: term.function.code(),
+                register: term.span().0,
                 raw,
-                value: value.map(|raw| decimal(codec::times(raw, point.scale), point.kind)),
+                value: value.map(|raw| decimal(codec::times(raw, term.scale), term.kind)),
                 unit: point.unit.clone(),
             },
             refused,

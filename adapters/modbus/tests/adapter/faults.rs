@@ -58,7 +58,7 @@ fn check(reading: &Reading, after: &str) -> bool {
     let points = &profile::builtin()["eastron-sdm630"].points;
     for (name, point) in points {
         let seen = reading.point(name).map(|value| value.number());
-        let right = Some(f64::from(value(unit, point.register)));
+        let right = Some(f64::from(value(unit, point.first().span().0)));
         assert!(seen.is_none_or(|seen| seen == right), "{after}: {name} of {unit} is {seen:?}");
     }
     reading.points.len() == points.len()

@@ -220,6 +220,7 @@ impl Driver for Bus {
                 id: unit(at),
                 devices: vec![device(at)],
                 interval: spec.interval,
+                sleeps: None,
             };
             inner.units.iter().enumerate().map(unit).collect()
         })

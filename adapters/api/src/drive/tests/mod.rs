@@ -90,7 +90,7 @@ fn different(shown: f64) -> ReadBack {
 
 impl Driver for World {
     fn units(&self) -> Vec<Unit> {
-        vec![Unit { id: UnitId::from("home/1"), devices: Vec::new(), interval: INTERVAL }]
+        vec![Unit { id: UnitId::from("home/1"), devices: Vec::new(), interval: INTERVAL, sleeps: None }]
     }
 
     async fn probe(&mut self, _: &UnitId) -> Result<Vec<DeviceInfo>, Fault> {

@@ -12,7 +12,7 @@ use crate::{
 /// What the SDM630's signature looks at: 50 Hz and 230 V.
 fn meter() -> RegisterMap {
     let (volts, hertz) = ([0x4366, 0x0000], [0x4248, 0x0000]);
-    let points = builtin()["eastron-sdm630"].points.values().map(|point: &Point| point.register);
+    let points = builtin()["eastron-sdm630"].points.values().map(|point: &Point| point.first().span().0);
     let zero = points.fold(RegisterMap::new(), |map, register| map.input(register, &[0, 0]));
     zero.input(0, &volts).input(42, &volts).input(70, &hertz)
 }

@@ -1,0 +1,309 @@
+//! What can be set in a register device: which registers, to what, in which order, and what the device makes of it
+//! when nobody sets it again. Pure data; adapters compute and write. The commands that an asker sees follow from
+//! the setpoints (see `standard`), so that no profile can give a familiar name another meaning.
+//!
+//! `[setpoints.<group>]`, where the group is one of
+//!
+//! | group | states | gives the commands |
+//! | --- | --- | --- |
+//! | `battery` | `auto`, and any of `hold`, `hold_charge`, `charge`, `discharge`, `idle` | `set_battery_mode`; with `charge` and `discharge` also `set_battery_power` (0 W needs `idle`) |
+//! | `power_limit`, `export_limit` | `limit`, `off` | `set_power_limit`, `set_export_limit` (`off` is `{enabled: false}`) |
+//! | `reserve` | `soc` | `set_reserve` |
+//!
+//! A state lists its writes in the order in which they leave. A write says `value` (raw), or `from`, a quantity of
+//! the command:
+//!
+//! | `from` | is |
+//! | --- | --- |
+//! | `power` | W, a magnitude |
+//! | `percent` | %, as asked, or the power as part of what `of` names |
+//! | `current` | A: the power divided by the battery's voltage now, which its point `voltage` says |
+//! | `soc` | %: the reserve; for a battery command `until_soc`, or what `otherwise` says where none is given |
+//! | `timer` | s: how long the device shall hold it by itself |
+//! | `most` | the greatest raw value that the rating `of` allows (full power again) |
+//!
+//! raw = quantity / `scale`, rounded towards zero (a timer is rounded up), and must lie between `min` and `max`:
+//! a timer is moved there, another quantity refused.
+//!
+//! **What wears out.** A register with `persistent` (said of the write or of the whole setpoint) is written only where
+//! it shows something else, and what it held before a command held it is noted durably: `auto`, `off` with
+//! `restore`, and a revert bring it back. A state `auto` need not list such registers.
+//! `restore` of a limit or a reserve brings back what was noted, or, where nothing wears out, is `off`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{PARTS, RegisterType, WordOrder, Wrong, command::LONGEST_PROOF};
+use crate::Span;
+
+/// One setpoint.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setpoint {
+    /// The part that takes it (`battery`, `grid`); empty for the device itself.
+    #[serde(default)]
+    pub part: String,
+    /// Do its registers wear out?
+    #[serde(default)]
+    pub persistent: bool,
+    /// How long the device holds it by itself when nobody sets it again; none: it keeps the last value.
+    pub timer: Option<Timer>,
+    /// How long fresh reads may still show the old value, 5 s unless said, up to 30 s.
+    pub verify_for: Option<Span>,
+    /// Least power that can be asked for, W.
+    pub least: Option<f64>,
+    /// Greatest power that can be asked for, W; the device's rating goes before.
+    pub most: Option<f64>,
+    /// Step of the power or the percentage; any unless said.
+    #[serde(default)]
+    pub step: f64,
+    /// May it be told in percent, too? Of the greatest power.
+    #[serde(default)]
+    pub percent: bool,
+    /// Its states by name.
+    pub states: BTreeMap<String, State>,
+}
+
+/// The device's own timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timer {
+    /// What it is given at most (`from = "timer"`); or, with `fixed`, what it is. While a setpoint is held, it is
+    /// written again at half of it.
+    pub longest: Span,
+    /// The device has a time of its own, and takes none.
+    #[serde(default)]
+    pub fixed: bool,
+}
+
+/// One state of a setpoint.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// In the order in which they leave. Empty: what was noted is restored, and nothing else.
+    #[serde(default)]
+    pub writes: Vec<Write>,
+}
+
+/// One value that is written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Write {
+    /// The first holding register.
+    pub register: u16,
+    /// How the value is laid into registers.
+    #[serde(rename = "type", default = "plain")]
+    pub kind: RegisterType,
+    /// Order of the registers.
+    #[serde(default)]
+    pub order: WordOrder,
+    /// The raw value.
+    pub value: Option<i64>,
+    /// Or where it comes from.
+    pub from: Option<Quantity>,
+    /// What a percentage is a part of, and what `most` means: the device's rating unless said.
+    #[serde(default)]
+    pub of: Rating,
+    /// raw = quantity / scale; negative where the device counts the other way round.
+    #[serde(default = "one")]
+    pub scale: f64,
+    /// Least raw value.
+    pub min: Option<i64>,
+    /// Greatest raw value.
+    pub max: Option<i64>,
+    /// The raw value where the command does not say the quantity.
+    pub otherwise: Option<i64>,
+    /// Only these bits are changed; the others stay as a fresh read shows them. One register.
+    pub mask: Option<u16>,
+    /// In one request with the write before it, whose last register is the one before.
+    #[serde(default)]
+    pub together: bool,
+    /// By function 6; one register.
+    #[serde(default)]
+    pub single: bool,
+    /// Does it wear out, although the rest of the setpoint does not?
+    #[serde(default)]
+    pub persistent: bool,
+    /// It makes the device take what was written before: written whenever anything is, also when it shows the value.
+    #[serde(default)]
+    pub trigger: bool,
+    /// It cannot be read back, or shows something else by design.
+    #[serde(default)]
+    pub blind: bool,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Quantity {
+    Power,
+    Percent,
+    Current,
+    Soc,
+    Timer,
+    Most,
+}
+
+/// What a percentage is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Rating {
+    #[default]
+    Power,
+    Charge,
+    Discharge,
+}
+
+/// A single register that may be written by hand (`write_point`), with `write_points = true` in the device's table.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// The first holding register.
+    pub register: u16,
+    /// How the value is laid into registers.
+    #[serde(rename = "type", default = "plain")]
+    pub kind: RegisterType,
+    /// Order of the registers.
+    #[serde(default)]
+    pub order: WordOrder,
+    /// value = raw × scale.
+    #[serde(default = "one")]
+    pub scale: f64,
+    /// Unit of the value.
+    #[serde(default)]
+    pub unit: String,
+    /// Least value.
+    pub min: f64,
+    /// Greatest value.
+    pub max: f64,
+    /// By function 6.
+    #[serde(default)]
+    pub single: bool,
+}
+
+/// The groups, and the states that each of them may have, those that it must have first.
+const GROUPS: [(&str, &[&str], &[&str]); 4] = [
+    ("battery", &["auto"], &["hold", "hold_charge", "charge", "discharge", "idle"]),
+    ("power_limit", &["limit", "off"], &[]),
+    ("export_limit", &["limit", "off"], &[]),
+    ("reserve", &["soc"], &[]),
+];
+
+impl Setpoint {
+    /// What is wrong with it.
+    pub(super) fn check(&self, group: &str) -> Result<(), Wrong> {
+        let key = format!("setpoints.{group}");
+        let Some((_, must, may)) = GROUPS.iter().find(|(name, ..)| *name == group) else {
+            let known = GROUPS.map(|(name, ..)| name).join(", ");
+            return Err(Wrong::at(key, format!("is no setpoint; known are {known}")));
+        };
+        if let Some(missing) = must.iter().find(|state| !self.states.contains_key(**state)) {
+            return Err(Wrong::at(key, format!("needs the state `{missing}`")));
+        }
+        if self.verify_for.is_some_and(|span| span.0 > LONGEST_PROOF) {
+            return Err(Wrong::at(
+                format!("{key}.verify_for"),
+                format!("must be at most {}", Span(LONGEST_PROOF)),
+            ));
+        }
+        if !self.part.is_empty() && !PARTS.contains(&self.part.as_str()) {
+            return Err(Wrong::at(format!("{key}.part"), format!("must be one of {}", PARTS.join(", "))));
+        }
+        let wears = self.persistent || self.writes().any(|write| write.persistent);
+        for (state, table) in &self.states {
+            let key = format!("{key}.states.{state}");
+            if !must.contains(&state.as_str()) && !may.contains(&state.as_str()) {
+                let known = [*must, *may].concat().join(", ");
+                return Err(Wrong::at(key, format!("is no state of `{group}`; known are {known}")));
+            }
+            if table.writes.is_empty() && !(wears && matches!(state.as_str(), "auto" | "off")) {
+                return Err(Wrong::at(key, "has no `writes`"));
+            }
+            let mut before = None;
+            for write in &table.writes {
+                write
+                    .check(before, self.timer)
+                    .map_err(|message| Wrong::at(format!("{key}.writes"), message))?;
+                before = Some(write);
+            }
+        }
+        Ok(())
+    }
+
+    /// The writes of all states.
+    pub fn writes(&self) -> impl Iterator<Item = &Write> {
+        self.states.values().flat_map(|state| &state.writes)
+    }
+
+    /// Does this write wear out what it writes?
+    pub fn wears(&self, write: &Write) -> bool {
+        self.persistent || write.persistent
+    }
+}
+
+impl Write {
+    fn check(&self, before: Option<&Self>, timer: Option<Timer>) -> Result<(), String> {
+        let at = format!("the write of register {}", self.register);
+        let (least, most) = self.kind.bounds();
+        let fits = |raw: i64| (least..=most).contains(&raw);
+        if self.value.is_some() == self.from.is_some() {
+            return Err(format!("{at} needs either `value` or `from`"));
+        }
+        if let Some(raw) =
+            [self.value, self.min, self.max, self.otherwise].into_iter().flatten().find(|raw| !fits(*raw))
+        {
+            return Err(format!("{at}: {raw} does not fit into its type"));
+        }
+        if self.from == Some(Quantity::Timer) && timer.is_none_or(|timer| timer.fixed) {
+            return Err(format!(
+                "{at} takes the timer: the setpoint needs `timer = {{ longest = \"120s\" }}`"
+            ));
+        }
+        if self.scale == 0.0 || !self.scale.is_finite() {
+            return Err(format!("{at} needs a `scale` other than 0"));
+        }
+        let alone = self.kind.registers() == 1;
+        if (self.mask.is_some() || self.single) && !alone {
+            return Err(format!("{at}: `mask` and `single` go with one register"));
+        }
+        if self.mask.zip(self.value).is_some_and(|(mask, value)| value & !i64::from(mask) != 0) {
+            return Err(format!("{at}: `value` has bits that `mask` does not change"));
+        }
+        if self.register.checked_add(self.kind.registers() - 1).is_none() {
+            return Err(format!("{at} ends above register 65535"));
+        }
+        let adjacent =
+            |before: &Self| before.register.checked_add(before.kind.registers()) == Some(self.register);
+        if self.together && (self.single || !before.is_some_and(adjacent)) {
+            return Err(format!(
+                "{at}: `together` needs the write before it to end one register before, and no `single`"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Setting {
+    pub(super) fn check(&self, name: &str) -> Result<(), Wrong> {
+        let key = format!("settings.{name}");
+        let orderly = self.min.is_finite() && self.max.is_finite() && self.min <= self.max;
+        if !orderly || self.scale == 0.0 || !self.scale.is_finite() {
+            return Err(Wrong::at(key, "needs `min` up to `max`, and a `scale` other than 0"));
+        }
+        if self.single && self.kind.registers() > 1 {
+            return Err(Wrong::at(key, "`single` goes with one register"));
+        }
+        Ok(())
+    }
+}
+
+const fn plain() -> RegisterType {
+    RegisterType::U16
+}
+
+const fn one() -> f64 {
+    1.0
+}
