@@ -68,8 +68,8 @@ fn one(device: &Value) {
     if let Some(problem) = device["problem"].as_str() {
         say(&format!("problem  {problem}"));
     }
-    if let Some(polls) = polls(device) {
-        say(&polls);
+    for went_wrong in [polls(device), disbelieved(device)].into_iter().flatten() {
+        say(&went_wrong);
     }
     say(&format!("profile  {}, adapter {}", text(device, "profile"), text(device, "adapter")));
     let latest = &device["latest"];
@@ -92,12 +92,27 @@ fn one(device: &Value) {
 /// How often it could not be read, and why; none while that never happened.
 fn polls(device: &Value) -> Option<String> {
     let counted = [("failedPolls", "came to nothing"), ("missedPolls", "missed because its link was busy")];
+    Some(format!("polls    {}, since the gateway started", counts(device, &counted)?))
+}
+
+/// What it said and was not believed; none while that never happened.
+fn disbelieved(device: &Value) -> Option<String> {
+    let counted = [
+        ("outOfRange", "out of range"),
+        ("sentinels", "missing that had been there"),
+        ("fallingCounters", "with a counter that had fallen"),
+        ("leaps", "with a counter that had leapt"),
+    ];
+    Some(format!("ignored  {}, since the gateway started", counts(device, &counted)?))
+}
+
+fn counts(device: &Value, counted: &[(&str, &str)]) -> Option<String> {
     let words: Vec<_> = counted
-        .into_iter()
-        .filter_map(|(key, words)| Some((device["counts"][key].as_u64().filter(|times| *times > 0)?, words)))
+        .iter()
+        .filter_map(|(key, words)| Some((device["counts"][*key].as_u64().filter(|times| *times > 0)?, words)))
         .map(|(times, words)| format!("{times} {words}"))
         .collect();
-    (!words.is_empty()).then(|| format!("polls    {}, since the gateway started", words.join(", ")))
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// A command that a device takes, with what is special about it.
@@ -120,6 +135,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_was_not_believed_is_shown_in_words() {
+        let shown = |counts: Value| disbelieved(&json!({ "counts": counts }));
+        assert_eq!(shown(json!({"failedPolls": 3})), None);
+        assert_eq!(
+            shown(json!({"outOfRange": 2, "sentinels": 1, "fallingCounters": 12, "leaps": 3})).as_deref(),
+            Some(
+                "ignored  2 out of range, 1 missing that had been there, 12 with a counter that had fallen, \
+                 3 with a counter that had leapt, since the gateway started"
+            )
+        );
+    }
 
     #[test]
     fn polls_that_went_wrong_are_shown_and_what_never_happened_is_not() {

@@ -118,6 +118,7 @@ impl Devices {
     fn forget_counts(&self, held: &BTreeMap<DeviceId, DeviceRow>) {
         let mut counts = self.counts.write().unwrap_or_else(PoisonError::into_inner);
         counts.retain(|id, _| held.contains_key(id));
+        self.journal.retain_disbelieved(|id| held.contains_key(id));
     }
 
     /// One device.
@@ -183,7 +184,17 @@ impl Devices {
 
     /// What was counted of a device since the start of the process, as long as it was there.
     pub fn counts(&self, id: &str) -> BTreeMap<Counter, u64> {
-        self.counts.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned().unwrap_or_default()
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        if !rows.contains_key(id) {
+            return BTreeMap::new();
+        }
+        let counts = self.counts.read().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = counts.get(id).cloned().unwrap_or_default();
+        // What it said is an adapter's to judge, what it counted is the journal's.
+        for (what, times) in self.journal.disbelieved(id) {
+            *counted.entry(what).or_default() += times;
+        }
+        counted
     }
 
     async fn problem(&self, id: &DeviceId, problem: Option<Problem>) {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use adapter_api::{Bounds, Capability, CapabilityInfo, DeviceType, EnergyRole, Outlet, Protocol};
+use adapter_api::{
+    Bounds, Capability, CapabilityInfo, DeviceType, EnergyRole, MeasurementSource, Moment, Outlet, Protocol,
+    Quality, Reading,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -83,6 +86,31 @@ async fn what_is_counted_of_a_device_adds_up_and_outlives_a_reload() {
     assert_eq!(house.devices.counts("two"), BTreeMap::new());
     house.configure(&["one"]).await;
     assert_eq!(house.devices.counts("one"), counted, "it is still the same device");
+    house.journal.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn counters_that_fell_or_leapt_are_counted_beside_what_adapters_say() {
+    let house = House::new();
+    house.configure(&["one", "two"]).await;
+    house.count("one", Counter::Sentinels, 4);
+    let reading = |mono_ms, kwh: f64| Reading {
+        device: DeviceId::new("one").unwrap(),
+        points: vec![("energyConsumedTotal".into(), kwh.into())],
+        quality: Quality::Good,
+        source: MeasurementSource::Device,
+        measured_at: Moment { wall_ms: 1_700_000_000_000 + mono_ms as i64, mono_ms },
+    };
+    let counters = [10.0, 0.0, 0.0, 10.0, 900.0];
+    let readings = (1..).zip(counters).map(|(second, kwh)| reading(second * 1000, kwh)).collect();
+    house.journal.publish_durable(readings).await.unwrap();
+    let counted = [(Counter::Sentinels, 4), (Counter::FallingCounters, 2), (Counter::Leaps, 1)].into();
+    assert_eq!(house.devices.counts("one"), counted);
+    assert_eq!(house.devices.counts("two"), BTreeMap::new());
+    house.configure(&["two"]).await;
+    assert_eq!(house.devices.counts("one"), BTreeMap::new());
+    house.configure(&["one", "two"]).await;
+    assert_eq!(house.devices.counts("one"), BTreeMap::new(), "a new device by an old name starts anew");
     house.journal.close().await.unwrap();
 }
 

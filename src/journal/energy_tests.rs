@@ -1,4 +1,4 @@
-use adapter_api::{DeviceId, MeasurementSource, PointId, Value};
+use adapter_api::{DeviceId, MeasurementSource, Moment, PointId, Value};
 
 use super::*;
 
@@ -186,4 +186,164 @@ fn an_impossible_power_carries_no_increment_and_the_next_reading_makes_up_for_it
     assert_eq!(take(0, 100.0, 10.0), None);
     assert_eq!(take(60, 200_000.0, 10.002), None);
     assert_eq!(take(120, 100.0, 10.004), Some(4));
+}
+
+#[test]
+fn a_counter_of_16_bits_wraps_as_well() {
+    for end in [65.536, 655.36, 6553.6] {
+        let values = [(0, end - 0.1), (60, 0.0), (120, 0.0), (180, 0.0)];
+        assert_eq!(increments(&values), [None, None, None, Some(100)], "{end}");
+    }
+    let far = [(0, 500.0), (60, 0.0), (120, 0.0), (180, 0.0)];
+    assert_eq!(increments(&far), [None, None, None, Some(0)], "it was not near its end");
+}
+
+#[test]
+fn a_coarse_step_is_no_leap_and_more_than_one_is() {
+    let values = [(0, 10.0), (5, 10.1), (10, 10.1), (15, 10.2), (20, 11.2), (25, 11.2), (30, 11.2)];
+    assert_eq!(
+        increments(&values),
+        [None, Some(100), Some(0), Some(100), None, None, Some(1000)],
+        "3.6 kW move 1 kWh in no 5 s"
+    );
+}
+
+#[test]
+fn a_counter_that_is_zero_for_a_night_and_comes_back_adds_what_it_counted_meanwhile() {
+    let night: Vec<_> = (1..=480).map(|minute| (minute * 60, 0.0)).collect();
+    let morning = [(28_860, 10.05), (28_920, 10.05), (28_980, 10.06), (29_040, 10.07)];
+    let values: Vec<_> = [(0, 10.0)].into_iter().chain(night).chain(morning).collect();
+    let increments = increments(&values);
+    assert_eq!(increments[478..], [Some(0), Some(0), Some(0), None, None, Some(60), Some(10)]);
+    assert_eq!(increments.into_iter().flatten().sum::<u64>(), 70);
+}
+
+#[test]
+fn a_counter_that_starts_again_for_good_passes_where_it_was_as_any_other_value() {
+    let hour = |n: u64| (n * 3600, 0.5 * n as f64);
+    let again: Vec<_> = (0..30).map(|n| (hour(n).0 + 3600, hour(n).1)).collect();
+    let values: Vec<_> = [(0, 10.0)].into_iter().chain(again).collect();
+    // The three that it is believed at lose what was counted in them.
+    assert_eq!(increments(&values).into_iter().flatten().sum::<u64>(), 27 * 500);
+}
+
+#[test]
+fn a_counter_that_trembles_counts_nothing_twice() {
+    let values =
+        [(0, 10.0), (30, 9.995), (60, 9.995), (95, 9.995), (125, 9.998), (155, 10.005), (185, 10.01)];
+    assert_eq!(increments(&values), [None, None, None, Some(0), Some(3), Some(2), Some(5)]);
+}
+
+#[test]
+fn a_device_that_begins_with_zero_after_a_restart_of_the_gateway_is_not_believed_at_once() {
+    let mut meter = Meter::default();
+    let taken = reading(0, &[("energyConsumedTotal", 5.0), ("energyProducedTotal", 2.0)]);
+    let energy = meter.take(PLUG, &taken);
+    let mut again = Meter::recovered(&Stored { number: 1, reading: taken, energy }, true);
+    let mut take = |seconds, consumed, produced| {
+        let points = [("energyConsumedTotal", consumed), ("energyProducedTotal", produced)];
+        let energy = again.take(PLUG, &reading(seconds, &points));
+        (energy.consumed, energy.produced)
+    };
+    let still = |total| Flow { total: Some(total), increment: None };
+    assert_eq!(take(60, 0.0, 0.0), (still(5000), still(2000)));
+    assert_eq!(take(65, 0.0, 0.0), (still(5000), still(2000)));
+    let more = |total, increment| Flow { total: Some(total), increment: Some(increment) };
+    assert_eq!(take(70, 5.01, 2.02), (more(5010, 10), more(2020, 20)), "both counters");
+}
+
+#[test]
+fn each_reading_that_is_not_believed_is_said_once() {
+    let mut meter = Meter::default();
+    let mut doubted = |seconds, consumed, produced| {
+        let points = [("energyConsumedTotal", consumed), ("energyProducedTotal", produced)];
+        meter.take(PLUG, &reading(seconds, &points));
+        (meter.doubted().fell, meter.doubted().leapt)
+    };
+    assert_eq!(doubted(0, 10.0, 5.0), (false, false));
+    assert_eq!(doubted(5, 0.0, 0.0), (true, false));
+    assert_eq!(doubted(10, 300.0, 0.0), (true, true));
+    assert_eq!(doubted(15, 10.0, 5.0), (false, false));
+    assert_eq!(doubted(20, 300.0, 5.0), (false, true));
+    assert_eq!(doubted(25, 300.0, 5.0), (false, true));
+    assert_eq!(doubted(30, 300.0, 5.0), (false, false), "it stayed");
+}
+
+#[test]
+fn what_is_made_up_of_a_device_that_sleeps_moves_no_energy() {
+    let asleep = |seconds| Reading {
+        source: MeasurementSource::Estimated,
+        quality: Quality::Fair,
+        ..reading(seconds, &[("activePower", 0.0)])
+    };
+    let mut meter = Meter::default();
+    meter.take(BATTERY, &reading(0, &[("activePower", 3600.0)]));
+    let energy = meter.take(BATTERY, &asleep(60));
+    assert_eq!((energy.basis, energy.produced), (EnergyBasis::None, Flow::default()));
+    let mut meter = Meter::default();
+    let taken = reading(0, &[("energyProducedTotal", 5.0)]);
+    meter.take(BATTERY, &taken);
+    let energy = meter.take(BATTERY, &asleep(60));
+    let still = Flow { total: Some(5000), increment: None };
+    assert_eq!((energy.basis, energy.produced), (EnergyBasis::Counter, still));
+    // Over a restart at night the counter goes on from there.
+    let mut again = Meter::recovered(&Stored { number: 2, reading: asleep(60), energy }, true);
+    let energy = again.take(BATTERY, &reading(36_000, &[("energyProducedTotal", 5.001)]));
+    assert_eq!(energy.produced.increment, Some(1));
+}
+
+mod bounces {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a device shows of its counter for a while.
+    #[derive(Debug, Clone)]
+    enum Shows {
+        Truth,
+        Zero,
+        Garbage(u32),
+        Nothing,
+    }
+
+    fn spell() -> impl Strategy<Value = (Shows, u32)> {
+        prop_oneof![
+            5 => (Just(Shows::Truth), 1..40_u32),
+            3 => (Just(Shows::Zero), 1..40_u32),
+            // Above all that is true, and never for three readings.
+            1 => ((3..8_u32).prop_map(|times| Shows::Garbage(times * 500_007)), 1..3_u32),
+            1 => (Just(Shows::Nothing), 1..20_u32),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn sums_over_a_long_bouncing_series_are_what_the_meter_counted(
+            spells in prop::collection::vec(spell(), 1..60),
+            step in 1..60_u64,
+            watts in prop::collection::vec(0..3_600_u64, 1..20),
+        ) {
+            let mut meter = Meter::default();
+            let (mut seconds, mut ws, mut sum, first) = (0, 36_000_000_u64 * 100, 0, 1_000_000_u64);
+            let mut show = |wh: Option<u64>, seconds: u64| {
+                let points = wh.map(|wh| ("energyConsumedTotal", wh as f64 / 1000.0));
+                sum += meter.take(PLUG, &reading(seconds, points.as_slice())).consumed.increment.unwrap_or(0);
+            };
+            show(Some(ws / 3600), 0);
+            let spells = spells.into_iter().flat_map(|spell| [spell, (Shows::Truth, 1)]).chain([(Shows::Truth, 4)]);
+            let turns = spells.flat_map(|(shows, times)| std::iter::repeat_n(shows, times as usize));
+            for (turn, shows) in turns.enumerate() {
+                seconds += step;
+                ws += watts[turn % watts.len()] * step;
+                let shown = match shows {
+                    Shows::Truth => Some(ws / 3600),
+                    Shows::Zero => Some(0),
+                    Shows::Garbage(wh) => Some(u64::from(wh)),
+                    Shows::Nothing => None,
+                };
+                show(shown, seconds);
+            }
+            prop_assert_eq!(sum, ws / 3600 - first);
+        }
+    }
 }

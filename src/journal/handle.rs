@@ -1,17 +1,19 @@
 //! The handle to the journal's thread.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
 
-use adapter_api::{Clock, Closed, Reading};
+use adapter_api::{Clock, Closed, Counter, DeviceId, Reading};
 use crossbeam_channel::Sender;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     Health, JournalError, Opened, Reader, Settings,
     command_record::{Change, CommandRow},
+    disbelief::Disbelief,
     mail::{Ask, CONTROL_ROOM, Control, Letter, Publish, READINGS_ROOM, Write},
     open,
     pending::Identity,
@@ -30,6 +32,7 @@ pub struct Journal {
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     reader: Reader,
     identity: Identity,
+    disbelief: Disbelief,
 }
 
 impl Journal {
@@ -53,6 +56,7 @@ impl Journal {
         thread: JoinHandle<()>,
         reader: Reader,
         identity: Identity,
+        disbelief: Disbelief,
     ) -> Self {
         Self {
             readings,
@@ -62,6 +66,7 @@ impl Journal {
             thread: Arc::new(Mutex::new(Some(thread))),
             reader,
             identity,
+            disbelief,
         }
     }
 
@@ -242,6 +247,17 @@ impl Journal {
     /// Reads beside the thread.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
+    }
+
+    /// How many readings of a device had a counter that was not believed, since the start of the process: it
+    /// had fallen, or leapt. What never happened is left out.
+    pub fn disbelieved(&self, device: &str) -> BTreeMap<Counter, u64> {
+        self.disbelief.of(device)
+    }
+
+    /// Forgets that of all other devices.
+    pub fn retain_disbelieved(&self, keep: impl Fn(&DeviceId) -> bool) {
+        self.disbelief.retain(keep);
     }
 
     /// This installation, for ever.

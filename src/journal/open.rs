@@ -76,6 +76,7 @@ pub(super) fn open(
     recovery.latest = latest_of(&writer);
     report(&recovery, &path);
 
+    let disbelief = writer.disbelief.clone();
     let (compactor, chunks) = Compactor::start(path.clone(), damage.clone())?;
     let (to_readings, readings) = bounded(READINGS_ROOM);
     let (to_control, control) = bounded(CONTROL_ROOM);
@@ -94,7 +95,7 @@ pub(super) fn open(
         .spawn(move || thread.run())
         .map_err(|error| JournalError::folder(&path, error))?;
     let reader = Reader::new(path, damage);
-    let journal = Journal::new(to_readings, to_control, thread, reader, identity);
+    let journal = Journal::new(to_readings, to_control, thread, reader, identity, disbelief);
     Ok(Opened { journal, recovery })
 }
 

@@ -13,6 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     JournalError, command_batch, command_table,
+    disbelief::Disbelief,
     energy::{Meter, Traits},
     group::{BATCH_MAX, Group},
     held::Held,
@@ -50,6 +51,7 @@ pub(super) struct Writer {
     held_bytes: usize,
     traits: HashMap<DeviceId, Traits>,
     meters: HashMap<DeviceId, Meter>,
+    pub disbelief: Disbelief,
     switches: Switches,
     told: BTreeSet<u64>,
     batches_told: BTreeSet<(String, i64)>,
@@ -91,6 +93,7 @@ impl Writer {
             held_bytes: 0,
             traits: HashMap::new(),
             meters: HashMap::new(),
+            disbelief: Disbelief::default(),
             switches: Switches::default(),
             told: BTreeSet::new(),
             batches_told: BTreeSet::new(),
@@ -135,6 +138,7 @@ impl Writer {
         };
         let traits = self.traits.get(&reading.device).copied().unwrap_or_default();
         let energy = meter.take(traits, &reading);
+        self.disbelief.count(&reading.device, meter.doubted());
         let number = self.next;
         self.next += 1;
         Stored { number, reading, energy }

@@ -35,7 +35,7 @@ use super::{
     state,
     wear::{Register, WearGuard},
 };
-use crate::journal::{Change, CommandRow};
+use crate::journal::{Change, CommandRow, Step};
 
 /// Commands that have not ended, at most: a sender that never stops must not fill the memory of a
 /// small machine (about 1 kB each).
@@ -270,8 +270,16 @@ impl Engine {
     }
 
     fn spec(&self, row: &CommandRow) -> Option<&CommandSpec> {
-        let info = &self.devices.get(&row.device)?.info;
-        info.commands.iter().find(|spec| *spec.name == *row.command)
+        self.spec_named(&row.device, &row.command)
+    }
+
+    fn spec_of(&self, device: &DeviceId, step: &Step) -> Option<&CommandSpec> {
+        self.spec_named(device, &step.command)
+    }
+
+    fn spec_named(&self, device: &DeviceId, command: &str) -> Option<&CommandSpec> {
+        let info = &self.devices.get(device)?.info;
+        info.commands.iter().find(|spec| *spec.name == *command)
     }
 
     fn setpoint(&self, row: &CommandRow) -> Option<Setpoint> {

@@ -13,7 +13,7 @@ use crate::{
     command::{
         Notice,
         effect::Expected,
-        lease::{Setpoint, Write},
+        lease::{Setpoint, Write, rewrite_at},
         queue::Phase,
         state::{self, Next},
         wear::Register,
@@ -176,12 +176,14 @@ impl Engine {
         if row.reverts.is_some() {
             return self.ledger.reverted(setpoint, &row.id);
         }
-        let persistent = self.spec(row).is_some_and(|spec| spec.persistent);
-        let relative = self.spec(row).is_some_and(|spec| spec.relative);
+        let spec = self.spec(row);
+        let persistent = spec.is_some_and(|spec| spec.persistent);
+        let relative = spec.is_some_and(|spec| spec.relative);
+        let timer_most = spec.and_then(|spec| spec.timer_most);
         // What was in flight at a crash holds from its proof on.
         let (began, started) = (started, if started == 0 { now.mono_ms } else { started });
         let over = self.queue.get(row.number).is_some_and(|entry| entry.other_boot);
-        let write = Write { step, proven, began, started, relative, volatile: !persistent };
+        let write = Write { step, proven, began, started, relative, volatile: !persistent, timer_most };
         let applied = self.ledger.applied(setpoint, row, write, now);
         if over {
             self.ledger.end(setpoint, now.mono_ms);
@@ -215,10 +217,19 @@ impl Engine {
         true
     }
 
+    /// When half of the device's own timer is over, and the most that it is given.
+    fn half_of_timer(&self, setpoint: &Setpoint, now: Moment) -> (Option<u64>, Option<Duration>) {
+        let Some(lease) = self.ledger.lease(setpoint) else { return (None, None) };
+        let most = self.spec_of(&setpoint.0, &lease.step).and_then(|spec| spec.timer_most);
+        (rewrite_at(now.mono_ms, lease.ends, most), most)
+    }
+
     fn settled_upkeep(&mut self, setpoint: &Setpoint, outcome: Option<WriteOutcome>, now: Moment) {
         let gave_back = self.upkeep.values().any(|held| held.setpoint == *setpoint && held.gives_back);
         self.upkeep.retain(|_, held| held.setpoint != *setpoint);
-        let again = now.mono_ms + UPKEEP_AGAIN_MS;
+        let (half, most) = self.half_of_timer(setpoint, now);
+        // A device with a short timer of its own is tried again before that ends.
+        let again = half.unwrap_or(u64::MAX).min(now.mono_ms + UPKEEP_AGAIN_MS);
         if gave_back {
             if let Some(at) = self.unkept.get_mut(setpoint) {
                 let done = matches!(outcome, Some(WriteOutcome::Done { .. }));
@@ -227,7 +238,7 @@ impl Engine {
             return;
         }
         match outcome {
-            Some(WriteOutcome::Done { .. }) => self.ledger.rewritten(setpoint, now.mono_ms),
+            Some(WriteOutcome::Done { .. }) => self.ledger.rewritten(setpoint, now.mono_ms, most),
             Some(WriteOutcome::Mismatch { .. } | WriteOutcome::Rejected { .. }) => {
                 if self.ledger.dropped(setpoint, now.mono_ms) {
                     tracing::warn!(

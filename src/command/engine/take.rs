@@ -152,11 +152,12 @@ impl Engine {
         if row.reverts.is_some() {
             return None;
         }
+        let most = self.spec(row).and_then(|spec| spec.timer_most);
         if let Some(terms) = &row.lease {
-            return Some(timer(terms.lasts_ms));
+            return Some(timer(terms.lasts_ms, most));
         }
         let holder = self.ledger.holder(&self.setpoint(row)?)?;
-        (holder.revert != *step).then(|| timer(holder.ends.saturating_sub(now.mono_ms)))
+        (holder.revert != *step).then(|| timer(holder.ends.saturating_sub(now.mono_ms), most))
     }
 
     fn wear_of(&self, row: &CommandRow, spec: Option<&CommandSpec>, now: Moment) -> Wear {
@@ -192,16 +193,14 @@ impl Engine {
             .next()?;
         let lease = self.ledger.lease(&setpoint)?;
         let gives_back = self.unkept.contains_key(&setpoint);
-        let (step, purpose, timer) = if gives_back {
-            (&lease.revert, Purpose::Execute, None)
-        } else {
-            let purpose = if lease.set_again { Purpose::Execute } else { Purpose::Renew };
-            (&lease.step, purpose, Some(timer(lease.ends.saturating_sub(now.mono_ms))))
+        let (step, purpose) = match (gives_back, lease.set_again) {
+            (true, _) => (&lease.revert, Purpose::Execute),
+            (false, true) => (&lease.step, Purpose::Execute),
+            (false, false) => (&lease.step, Purpose::Renew),
         };
-        let spec = self
-            .devices
-            .get(&setpoint.0)
-            .and_then(|device| device.info.commands.iter().find(|spec| *spec.name == *step.command));
+        let spec = self.spec_of(&setpoint.0, step);
+        let most = spec.and_then(|spec| spec.timer_most);
+        let timer = (!gives_back).then(|| timer(lease.ends.saturating_sub(now.mono_ms), most));
         let asked = Asked {
             number: 0,
             device: setpoint.0.clone(),

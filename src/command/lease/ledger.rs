@@ -4,7 +4,10 @@
 //! what certainly did not changes nothing. A lease that ended stays until its setpoint was given
 //! back, but holds nobody off any more.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use adapter_api::{Moment, Outcome, Priority};
 
@@ -138,7 +141,7 @@ impl Ledger {
             ends,
             reply: row.reply.clone(),
             dropped: 0,
-            rewrite_at: rewrite_at(now.mono_ms, ends).filter(|_| write.volatile),
+            rewrite_at: rewrite_at(now.mono_ms, ends, write.timer_most).filter(|_| write.volatile),
             set_again: false,
         });
         Applied { lost, pointless }
@@ -212,10 +215,10 @@ impl Ledger {
         due.map(|(setpoint, _)| setpoint.clone()).collect()
     }
 
-    /// It was written again.
-    pub fn rewritten(&mut self, setpoint: &Setpoint, now: u64) {
+    /// It was written again. `most`: the most that the device's own timer is given.
+    pub fn rewritten(&mut self, setpoint: &Setpoint, now: u64, most: Option<Duration>) {
         if let Some(lease) = self.lease_mut(setpoint) {
-            (lease.rewrite_at, lease.set_again) = (rewrite_at(now, lease.ends), false);
+            (lease.rewrite_at, lease.set_again) = (rewrite_at(now, lease.ends, most), false);
         }
     }
 

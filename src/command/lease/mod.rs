@@ -9,5 +9,5 @@ pub(super) mod view;
 pub(super) use self::{
     ledger::Ledger,
     note::SPACE,
-    terms::{Age, Lease, Setpoint, Write, held_by, lost, timer},
+    terms::{Age, Lease, Setpoint, Write, held_by, lost, rewrite_at, timer},
 };

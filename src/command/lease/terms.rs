@@ -108,19 +108,24 @@ pub(in crate::command) struct Write {
     pub relative: bool,
     /// May it be written again without wear?
     pub volatile: bool,
+    /// The most that the device's own timer is given; none: as long as any.
+    pub timer_most: Option<Duration>,
 }
 
-/// The time that the device's own timer gets when so much of a lease is left, and when it is
-/// written again.
-pub(in crate::command) fn timer(left_ms: u64) -> Duration {
-    Duration::from_millis(left_ms).min(TIMER_MOST).max(Duration::from_secs(1))
+/// The time that the device's own timer gets when so much of a lease is left. `most`: as long as the device
+/// lets it be.
+pub(in crate::command) fn timer(left_ms: u64, most: Option<Duration>) -> Duration {
+    let most = most.unwrap_or(TIMER_MOST).min(TIMER_MOST);
+    Duration::from_millis(left_ms).min(most).max(Duration::from_secs(1))
 }
 
-pub(super) fn rewrite_at(now: u64, ends: u64) -> Option<u64> {
+/// When a setpoint that is held is written again, as [`timer`].
+pub(in crate::command) fn rewrite_at(now: u64, ends: u64, most: Option<Duration>) -> Option<u64> {
     let left = ends.saturating_sub(now);
-    let half = u64::try_from(timer(left).as_millis() / 2).unwrap_or(u64::MAX);
-    // Near the end the device's own timer and the revert do what is to be done.
-    (half >= REWRITE_LEAST).then(|| now + half)
+    let timer = u64::try_from(timer(left, most).as_millis()).unwrap_or(u64::MAX);
+    let half = timer / 2;
+    // Near the end the device's own timer, where it lasts until then, and the revert do what is to be done.
+    (half >= REWRITE_LEAST || left > timer.max(REWRITE_LEAST)).then(|| now + half.max(REWRITE_LEAST))
 }
 
 /// The refusal of whoever may not set what another holds.
@@ -155,4 +160,25 @@ pub(in crate::command) fn lost(setpoint: &Setpoint, lease: &Lease, reason: Strin
 pub(super) fn wall(mono: u64, now: Moment) -> i64 {
     let left = mono.saturating_sub(now.mono_ms);
     now.wall_ms.saturating_add(i64::try_from(left).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_written_again_at_half_of_the_devices_timer_and_every_two_seconds_at_most() {
+        let of = |left_ms: u64, most: Option<u64>| {
+            let most = most.map(Duration::from_secs);
+            (timer(left_ms, most).as_millis() as u64, rewrite_at(1_000, 1_000 + left_ms, most))
+        };
+        assert_eq!(of(3_600_000, None), (120_000, Some(61_000)));
+        assert_eq!(of(60_000, None), (60_000, Some(31_000)));
+        assert_eq!(of(3_600_000, Some(10)), (10_000, Some(6_000)));
+        assert_eq!(of(3_600_000, Some(600)), (120_000, Some(61_000)), "never longer than any");
+        assert_eq!(of(3_600_000, Some(3)), (3_000, Some(3_000)), "no more often");
+        assert_eq!(of(3_500, Some(10)), (3_500, None), "the device's own timer ends it");
+        assert_eq!(of(3_500, Some(3)), (3_000, Some(3_000)), "it does not last until then");
+        assert_eq!(of(500, Some(10)), (1_000, None));
+    }
 }

@@ -129,7 +129,9 @@ impl<D: Driver> Loop<D> {
     /// `refresh` is a read out of turn; its proof is the reading itself, once it is taken. When the
     /// stop comes before there is room for it, nothing was sent: it may be done after the next start.
     async fn refresh(&mut self, job: Job) {
-        let outcome = match within(self.schedule.deadline, self.driver.read(&job.unit, Wanted::All)).await {
+        let read = within(self.schedule.deadline, self.driver.read(&job.unit, Wanted::All)).await;
+        self.count_disbelieved();
+        let outcome = match read {
             Ok(readings) => match self.publish(readings).await {
                 Ok(true) => already(Parameters::default()),
                 Ok(false) => return job.settle(not_sent(STOPS)),

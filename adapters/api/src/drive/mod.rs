@@ -6,6 +6,7 @@
 //! | `schedule` | whose turn it is: rhythm, spread, earliest deadline first; pure |
 //! | `health` | whether a unit answers, and what it is asked; pure |
 //! | `link` | whether the link can be opened, for all of its units; pure |
+//! | `sleep` | whether silence is a night or a failure; pure |
 //! | `patience` | how long failing is borne, and how pauses grow; pure |
 //! | `load` | whether the intervals can be kept; pure |
 //! | `poll` | one turn of one unit, and what is told of it |
@@ -19,6 +20,7 @@ mod patience;
 mod poll;
 mod proof;
 mod schedule;
+mod sleep;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ use self::{
     poll::State,
     proof::Proof,
     schedule::{Ask, Rhythm},
+    sleep::Sleep,
 };
 use crate::{
     AdapterError, Closed, Context, DeviceId, DeviceInfo, Driver, Fault, Job, Problem, Reading, UnitId,
@@ -72,6 +75,8 @@ struct Member {
     announced: Vec<DeviceInfo>,
     /// What was told of its devices; none: nothing, or not of all of them.
     state: Option<State>,
+    /// None: it never sleeps.
+    sleep: Option<Sleep>,
 }
 
 struct Loop<D> {
@@ -105,6 +110,7 @@ pub async fn drive<D: Driver>(driver: D, schedule: Schedule, context: Context) -
         let phase = schedule::phase(first.as_ref().unwrap_or(&unit.id), place, count, unit.interval);
         Member {
             health: Health::new(Rhythm::new(now, phase, unit.interval), now),
+            sleep: Sleep::of(&unit),
             id: unit.id,
             devices: unit.devices,
             interval: unit.interval,

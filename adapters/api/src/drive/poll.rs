@@ -11,6 +11,7 @@ use super::{
     load::{self, Demand, Strain},
     patience,
     schedule::{Ask, earliest},
+    sleep::{Night, asleep},
     within,
 };
 use crate::{AdapterError, Availability, Counter, DeviceInfo, Driver, Fault, Problem, Wanted};
@@ -21,6 +22,14 @@ pub(super) enum State {
     Online,
     /// Offline, for this reason.
     Offline(Problem),
+    /// Offline until there is sun.
+    Asleep,
+}
+
+impl State {
+    fn is_offline(&self) -> bool {
+        matches!(self, Self::Offline(_) | Self::Asleep)
+    }
 }
 
 impl<D: Driver> Loop<D> {
@@ -42,13 +51,18 @@ impl<D: Driver> Loop<D> {
             return Ok(());
         }
         self.take_turn(at, began);
-        match within(deadline, self.driver.read(&unit, Wanted::Due)).await {
+        let read = within(deadline, self.driver.read(&unit, Wanted::Due)).await;
+        self.count_disbelieved();
+        match read {
             Ok(readings) => {
                 let now = Instant::now();
                 self.link_answered(now);
                 self.answers.took(now - began);
                 if self.members[at].health.answered(now) {
                     tracing::info!(%unit, devices = self.members[at].devices.len(), "unit answers");
+                }
+                if let Some(sleep) = &mut self.members[at].sleep {
+                    sleep.read(&readings);
                 }
                 self.tell_online(at).await;
                 self.publish(readings).await.map(drop).map_err(|closed| AdapterError(closed.to_string()))
@@ -82,7 +96,7 @@ impl<D: Driver> Loop<D> {
     /// It did not answer so soon, which is no news. Whether its link could be opened is not known either.
     fn glanced(&mut self, at: usize, began: Instant) {
         let now = Instant::now();
-        self.count(at, Counter::FailedPolls, 1);
+        self.count_failed(at);
         self.reads_first = now + (now - began);
         self.members[at].health.glanced(now);
     }
@@ -139,7 +153,7 @@ impl<D: Driver> Loop<D> {
     }
 
     async fn failed(&mut self, at: usize, fault: &Fault, began: Instant) {
-        self.count(at, Counter::FailedPolls, 1);
+        self.count_failed(at);
         let now = Instant::now();
         let problem = fault.problem();
         let Some(failure) = failure(fault) else {
@@ -161,7 +175,7 @@ impl<D: Driver> Loop<D> {
         }
         self.count(at, Counter::MissedPolls, missed);
         if is_away {
-            self.tell_offline(at, problem).await;
+            self.tell_offline(at, problem, failure, now).await;
         } else {
             tracing::debug!(unit = %self.members[at].id, %problem, "unit gave no readings");
         }
@@ -183,7 +197,7 @@ impl<D: Driver> Loop<D> {
             Some(failure) => {
                 self.link_answered(now);
                 self.members[at].health.lost(now, failure);
-                self.tell_offline(at, fault.problem()).await;
+                self.tell_offline(at, fault.problem(), failure, now).await;
             }
             None => {
                 self.link.lost(now);
@@ -203,23 +217,47 @@ impl<D: Driver> Loop<D> {
     }
 
     async fn tell_link_down(&mut self, problem: &Problem, now: Instant) {
-        let told = State::Offline(problem.clone());
+        let nights: Vec<_> =
+            self.members.iter_mut().map(|member| member.night(now, Failure::Silent)).collect();
         // Its words may differ from one attempt to the next.
-        if self.members.iter().any(|member| !matches!(member.state, Some(State::Offline(_)))) {
+        let fails = |(member, night): (&Member, &Night)| {
+            *night == Night::No && !member.state.as_ref().is_some_and(State::is_offline)
+        };
+        if self.members.iter().zip(&nights).any(fails) {
             tracing::warn!(%problem, units = self.members.len(), "connection is away, and all of its units with it");
         }
-        for at in 0..self.members.len() {
+        for (at, night) in nights.into_iter().enumerate() {
             self.members[at].health.unlinked(now);
-            self.tell_state(at, told.clone()).await;
+            self.tell_night(at, night, problem).await;
         }
     }
 
-    async fn tell_offline(&mut self, at: usize, problem: &Problem) {
+    async fn tell_offline(&mut self, at: usize, problem: &Problem, failure: Failure, now: Instant) {
+        let night = self.members[at].night(now, failure);
         let member = &self.members[at];
-        if !matches!(member.state, Some(State::Offline(_))) {
+        // A night that does not end is news, although it was told to be offline.
+        if night == Night::No && !matches!(member.state, Some(State::Offline(_))) {
             tracing::warn!(unit = %member.id, %problem, "unit is away until it answers again");
         }
-        self.tell_state(at, State::Offline(problem.clone())).await;
+        self.tell_night(at, night, problem).await;
+    }
+
+    /// It sleeps, or it is away for this reason.
+    async fn tell_night(&mut self, at: usize, night: Night, problem: &Problem) {
+        let Member { id, sleep: Some(sleep), .. } = &self.members[at] else {
+            return self.tell_state(at, State::Offline(problem.clone())).await;
+        };
+        match night {
+            Night::No => return self.tell_state(at, State::Offline(problem.clone())).await,
+            Night::Begins => {
+                tracing::info!(unit = %id, device = %sleep.device(), "unit sleeps until there is sun");
+                let reading = sleep.reading(self.context.clock.now());
+                // When nobody takes it the gateway is stopping, which the loop finds out by itself.
+                let _taken = self.publish(vec![reading]).await;
+            }
+            Night::Goes => {}
+        }
+        self.tell_state(at, State::Asleep).await;
     }
 
     async fn tell_online(&mut self, at: usize) {
@@ -232,17 +270,32 @@ impl<D: Driver> Loop<D> {
             return;
         }
         let (availability, problem) = match &state {
-            State::Offline(problem) => (Availability::Offline, Some(problem)),
+            State::Offline(problem) => (Availability::Offline, Some(problem.clone())),
+            State::Asleep => (Availability::Offline, Some(asleep())),
             State::Online => (Availability::Online, None),
         };
-        let only_words = matches!((&*told, &state), (Some(State::Offline(_)), State::Offline(_)));
+        let only_words = state.is_offline() && told.as_ref().is_some_and(State::is_offline);
         for device in devices.iter() {
             if !only_words {
                 self.context.outlet.availability(device, availability).await;
             }
-            self.context.outlet.problem(device, problem.cloned()).await;
+            self.context.outlet.problem(device, problem.clone()).await;
         }
         *told = Some(state);
+    }
+
+    /// What the driver did not believe of what it read.
+    pub(super) fn count_disbelieved(&mut self) {
+        for (device, what, times) in self.driver.disbelieved() {
+            self.context.outlet.count(&device, what, times);
+        }
+    }
+
+    /// That a unit does not answer in its sleep is no failed poll.
+    fn count_failed(&self, at: usize) {
+        if !self.members[at].sleep.as_ref().is_some_and(super::Sleep::is_asleep) {
+            self.count(at, Counter::FailedPolls, 1);
+        }
     }
 
     fn count(&self, at: usize, what: Counter, times: u64) {
@@ -281,6 +334,14 @@ impl<D: Driver> Loop<D> {
             ),
             None => tracing::info!("the units of this connection can be read as often as configured"),
         }
+    }
+}
+
+impl Member {
+    fn night(&mut self, now: Instant, failure: Failure) -> Night {
+        let Some(sleep) = &mut self.sleep else { return Night::No };
+        let own = self.announced.iter().find(|device| device.id == *sleep.device());
+        sleep.away(now, failure == Failure::Silent, own.and_then(|device| device.max_power))
     }
 }
 

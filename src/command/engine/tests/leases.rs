@@ -260,6 +260,42 @@ fn what_is_held_is_written_again_at_half_of_the_devices_timer() {
 }
 
 #[test]
+fn a_device_whose_timer_is_short_is_written_as_often_as_that_needs() {
+    let ten = std::time::Duration::from_secs(10);
+    let mut bench = Bench::new();
+    bench.devices[1].info.commands[0].timer_most = Some(ten);
+    bench.online(true);
+    bench.accept(mode("a", "mqtt:a", "hold", 600));
+    let taken = bench.taken();
+    assert_eq!(taken.asked.timer, Some(ten));
+    bench.settle(taken, done());
+    bench.power(0.0);
+    for _ in 0..3 {
+        bench.pass(4_900);
+        assert!(bench.take().is_none(), "not before half of it");
+        bench.pass(100);
+        let taken = bench.taken();
+        assert_eq!((taken.asked.purpose, taken.asked.timer), (Purpose::Renew, Some(ten)));
+        bench.settle(taken, done());
+    }
+    // One that found no way is tried again before the device gives up.
+    bench.pass(5_000);
+    let taken = bench.taken();
+    bench.settle(taken, not_applied(false));
+    bench.pass(4_900);
+    assert!(bench.take().is_none());
+    bench.pass(100);
+    bench.work();
+    // A crash forgets nothing of it.
+    bench.restart(None);
+    assert_eq!(bench.work().asked.timer, Some(ten), "at once, for nobody wrote it meanwhile");
+    bench.pass(5_000);
+    assert_eq!(bench.work().asked.timer, Some(ten));
+    bench.pass(600_000);
+    assert_eq!(bench.work().asked.parameters.word("mode"), Some("auto"));
+}
+
+#[test]
 fn what_the_device_dropped_is_set_again_once() {
     let mut bench = Bench::new();
     bench.hold("a", "mqtt:a", 600);

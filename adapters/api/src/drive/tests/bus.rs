@@ -26,6 +26,12 @@ pub(super) struct Spec {
     pub mood: Mood,
     /// What it adds to the words of a fault.
     pub words: &'static str,
+    /// Does it sleep by night?
+    pub sleeps: bool,
+    /// What it gives, W.
+    pub power: f64,
+    /// Values that were not believed in each read.
+    pub disbelieved: u64,
 }
 
 pub(super) fn every(ms: u64) -> Spec {
@@ -36,6 +42,9 @@ pub(super) fn every(ms: u64) -> Spec {
         turn: Duration::ZERO,
         mood: Mood::Answers,
         words: "",
+        sleeps: false,
+        power: 0.0,
+        disbelieved: 0,
     }
 }
 
@@ -48,6 +57,10 @@ struct Inner {
     closed: Option<Duration>,
     /// Readings that were taken, by unit.
     published: Vec<usize>,
+    /// Those that were made up.
+    estimated: Vec<Reading>,
+    /// What the last read did not believe.
+    disbelieved: Vec<(DeviceId, Counter, u64)>,
 }
 
 #[derive(Clone)]
@@ -134,6 +147,8 @@ impl Bus {
             counts: BTreeMap::new(),
             closed: None,
             published: Vec::new(),
+            estimated: Vec::new(),
+            disbelieved: Vec::new(),
         };
         Self { inner: Arc::new(Mutex::new(inner)), world: World::default() }
     }
@@ -192,6 +207,11 @@ impl Bus {
         })
     }
 
+    /// Readings that were made up since the last call.
+    pub fn estimated(&self) -> Vec<Reading> {
+        self.with(|inner| std::mem::take(&mut inner.estimated))
+    }
+
     async fn ask(&self, at: usize, what: &str) -> Result<(), Fault> {
         self.say(at, what);
         let (closed, mood, takes, timeout, words) = self.with(|inner| {
@@ -220,7 +240,7 @@ impl Driver for Bus {
                 id: unit(at),
                 devices: vec![device(at)],
                 interval: spec.interval,
-                sleeps: None,
+                sleeps: spec.sleeps.then(|| device(at)),
             };
             inner.units.iter().enumerate().map(unit).collect()
         })
@@ -237,14 +257,20 @@ impl Driver for Bus {
 
     async fn read(&mut self, unit: &UnitId, _: Wanted) -> Result<Vec<Reading>, Fault> {
         let at = place(unit.as_str());
+        let (power, disbelieved) = self.with(|inner| (inner.units[at].power, inner.units[at].disbelieved));
+        self.with(|inner| inner.disbelieved.push((device(at), Counter::OutOfRange, disbelieved)));
         self.ask(at, "read").await?;
         Ok(vec![Reading {
             device: device(at),
-            points: Vec::new(),
+            points: vec![("activePower".into(), Value::Number(power))],
             quality: crate::Quality::Good,
             source: crate::MeasurementSource::Device,
             measured_at: Moment { wall_ms: 0, mono_ms: 0 },
         }])
+    }
+
+    fn disbelieved(&mut self) -> Vec<(DeviceId, Counter, u64)> {
+        self.with(|inner| std::mem::take(&mut inner.disbelieved))
     }
 
     async fn write(&mut self, job: &Job) -> Written {
@@ -267,6 +293,9 @@ impl OutletPort for Bus {
     fn publish(&self, readings: Vec<Reading>, _: bool) -> BoxFuture<'_, Result<(), Closed>> {
         self.with(|inner| {
             inner.published.extend(readings.iter().map(|reading| place(reading.device.as_str())));
+            let made_up = |reading: &Reading| reading.source == crate::MeasurementSource::Estimated;
+            let (made_up, _) = readings.into_iter().partition::<Vec<_>, _>(made_up);
+            inner.estimated.extend(made_up);
         });
         Box::pin(async { Ok(()) })
     }

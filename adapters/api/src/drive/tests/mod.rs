@@ -5,6 +5,7 @@ mod commands;
 mod dead;
 mod described;
 mod links;
+mod night;
 mod polls;
 mod strain;
 mod turns;
