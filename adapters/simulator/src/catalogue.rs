@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use crate::{
     Line, LineSettings, PlantState, Port, Server, SunSpecSettings, Units,
-    home::LivePlant,
+    live::LivePlant,
     plant::PlantSettings,
     sdm630::{self, LoadMeter},
     sunspec::{Description, Hybrid},
