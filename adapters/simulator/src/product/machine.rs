@@ -8,20 +8,19 @@ use std::{
 use adapter_api::profile::{Function, Profile};
 
 use super::{
-    ProductSettings, accept, check, encode, factory,
+    ProductSettings, accept,
+    face::Face,
+    factory,
     map::Map,
     registers::Registers,
-    scene::{Scene, Side, battery_volts},
+    scene::{Side, battery_volts},
     states::{self, Memory, SAFE},
 };
 use crate::{
     Exception, PlantState,
     live::LivePlant,
-    plant::{BATTERY_W, CAPACITY_WH, Controls, Counters, EMPTY_PERCENT, Orders, RATED_W},
+    plant::{BATTERY_W, Controls, Counters, EMPTY_PERCENT, Orders, RATED_W},
 };
-
-const SERIAL: &str = "SIM";
-const FIRMWARE: &str = "1.0.0";
 
 /// What a setpoint was told and is in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -245,58 +244,8 @@ impl Machine {
         if zero_counters {
             state.counters = counters.since(&counters);
         }
-        let profile = &self.profile;
-        let mut registers = self.map.blank();
-        identity(profile, &mut registers);
-        ratings(profile, &mut registers);
-        for check in profile.signature.iter().flat_map(|signature| &signature.checks) {
-            check::make(check, &mut registers, true);
-        }
-        encode::points(profile, &Scene::new(profile, state), self.lone, &self.absent, &mut registers);
-        for (name, part) in &profile.parts {
-            if let Some(present) = &part.present {
-                check::make(present, &mut registers, !self.absent.contains(name));
-            }
-        }
-        for (&at, &value) in self.memory.iter().filter(|(at, _)| !self.map.is_blind(**at)) {
-            registers.set(Function::Holding, at, value);
-        }
-        registers
-    }
-}
-
-fn identity(profile: &Profile, registers: &mut Registers) {
-    let model = profile.models.first().map_or("", String::as_str);
-    for (number, identity) in
-        (1..).zip(std::iter::once(&profile.identity).chain(profile.parts.values().map(|part| &part.identity)))
-    {
-        for (text, what) in [
-            (identity.serial, format!("{SERIAL}{number:07}")),
-            (identity.model, model.to_owned()),
-            (identity.firmware, FIRMWARE.to_owned()),
-        ] {
-            let Some(text) = text else { continue };
-            if text.number {
-                let at: Vec<u16> = (text.register..=u16::MAX).take(text.length.into()).collect();
-                registers.put(text.function, &at, adapter_api::profile::WordOrder::Big, number);
-            } else {
-                registers.put_text(text.function, text.register, text.length, &what, text.swapped);
-            }
-        }
-    }
-}
-
-fn ratings(profile: &Profile, registers: &mut Registers) {
-    let ratings = &profile.ratings;
-    for (rating, value) in [
-        (&ratings.power, f64::from(RATED_W)),
-        (&ratings.charge, f64::from(BATTERY_W)),
-        (&ratings.discharge, f64::from(BATTERY_W)),
-        (&ratings.capacity, CAPACITY_WH / 1000.0),
-    ] {
-        if let Some(rating) = rating {
-            encode::alone(profile, rating, value, registers);
-        }
+        let Self { profile, map, absent, lone, memory, .. } = self;
+        Face { profile, map, absent, lone: *lone }.registers(state, memory)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A product: any device of a register profile in front of the plant, driven from the profile's data alone.
 //!
 //! Pure but for the plant's clock: `registers` (raw numbers), `check`, `scene` (names → plant), `encode` (points →
-//! registers), `map` (what is there), `states`, `factory` and `accept` (what can be written and what it means). `machine` puts
+//! registers), `map` (what is there), `face` (all of it at one instant), `states`, `factory` and `accept` (what can be written and what it means). `machine` puts
 //! them together and keeps the device's timers, `device` is its Modbus side. It decides no power; the plant does.
 //!
 //! Writes: registers of setpoints, settings and setup are memory, all others exception 2; a value that no state and no
@@ -15,6 +15,7 @@ mod accept;
 mod check;
 mod device;
 mod encode;
+mod face;
 mod factory;
 mod machine;
 mod map;
@@ -38,7 +39,7 @@ use self::{
     scene::{Scene, Side},
 };
 use crate::{
-    Layout, Line, LineSettings, PlantState, Port, Server, SunSpecSettings, Units,
+    Layout, Line, LineSettings, PlantState, Port, Server, SunSpecSettings, Turn, Units,
     live::LivePlant,
     plant::PlantSettings,
     sunspec::{Description, Hybrid},
@@ -202,6 +203,16 @@ impl Product {
     /// From now on the whole map stands so many registers further back, as after a firmware update.
     pub fn shift_map(&self, by: i16) {
         self.machine.lock().shift = by;
+    }
+
+    /// Turns the dial by what somebody wrote.
+    pub fn turn(&self, turn: Turn) {
+        match turn {
+            Turn::Fault(fault, scope) => self.port().fault(fault, scope),
+            Turn::Moved(by) => self.shift_map(by),
+            Turn::Bounce(reads) => self.bounce(reads),
+            Turn::ResetCounters => self.reset_counters(),
+        }
     }
 
     /// How often the device's own timer or watchdog ended what it was told.
