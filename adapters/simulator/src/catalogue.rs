@@ -1,10 +1,13 @@
-//! What `maestro simulate <what>` offers.
+//! What `maestro simulate <what>` offers: homes, lines, SunSpec devices, and every profile.
 
 use std::{io, net::SocketAddr};
 
+use adapter_api::profile::{self, Profile};
+
 use crate::{
-    Line, LineSettings, PlantState, Port, Server, SunSpecSettings, Units,
-    home::LivePlant,
+    Layout, Line, LineSettings, Parity, PlantState, Port, Product, ProductSettings, Server, SunSpecSettings,
+    Turn, Units, Wiring,
+    live::LivePlant,
     plant::PlantSettings,
     sdm630::{self, LoadMeter},
     sunspec::{Description, Hybrid},
@@ -20,28 +23,76 @@ const START_HOUR: f64 = 8.0;
 const UNIT: u8 = 1;
 
 /// One thing that can be simulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct What {
     /// What to ask for.
-    pub name: &'static str,
+    pub name: String,
     /// What it is, in one line.
-    pub text: &'static str,
+    pub text: String,
 }
 
+/// How one thing is served.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ServeSettings {
+    /// Where; a home takes this port and the next one, or free ones where it is 0.
+    pub listen: SocketAddr,
+    /// How much faster than life the day goes by.
+    pub speed: f64,
+    /// On a pseudo terminal instead, as fast as the profile says.
+    pub serial: bool,
+}
+
+/// SunSpec devices: name, what it is, layout, wiring.
+const MODELS: [(&str, &str, Layout, Wiring); 10] = [
+    (HYBRID, "the hybrid of `home`: 103, 120, 121, 123, 124, 160, and 203", Layout::Integer, Wiring::Three),
+    (
+        "sunspec-int",
+        "the same by its models' kind: integers with scale factors",
+        Layout::Integer,
+        Wiring::Three,
+    ),
+    ("sunspec-float", "floats for AC side and meter: 113 and 213", Layout::Float, Wiring::Three),
+    ("sunspec-single-phase", "one phase: 101 and 201", Layout::Integer, Wiring::Single),
+    ("sunspec-split-phase", "split phase: 102 and 202", Layout::Integer, Wiring::Split),
+    ("sunspec-delta", "three phases without neutral: 103 and 204", Layout::Integer, Wiring::Delta),
+    ("sunspec-700", "the 700 series: 701 to 704, 713, 714", Layout::Der, Wiring::Three),
+    (
+        "sunspec-700-all",
+        "the 700 series with its curves as well: 701 to 715",
+        Layout::DerWhole,
+        Wiring::Three,
+    ),
+    ("sunspec-bank", "a battery that describes itself: 122 and 802", Layout::Bank, Wiring::Three),
+    (
+        "sunspec-two-meters",
+        "an inverter without battery, meters at the grid and the loads",
+        Layout::TwoMeters,
+        Wiring::Three,
+    ),
+];
+
 /// All of them.
-pub fn catalogue() -> &'static [What] {
-    &[
-        What {
-            name: HOME,
-            text: "a home: the hybrid on the given port, the load meter on the next one, one sun for both",
-        },
-        What { name: HYBRID, text: "a SunSpec hybrid inverter with battery and grid meter, unit 1" },
-        What { name: sdm630::PROFILE, text: "an Eastron SDM630 that measures the loads of a home, unit 1" },
-        What {
-            name: LINE,
-            text: "a serial line of 9600 baud on a pseudo terminal: four Eastron SDM630, units 1 to 4, and a dead unit 5",
-        },
-    ]
+pub fn catalogue() -> Vec<What> {
+    let what = |name: &str, text: String| What { name: name.to_owned(), text };
+    let homes = [
+        (HOME, "a home: the hybrid on the given port, the load meter on the next one, one sun for both"),
+        (
+            LINE,
+            "a serial line of 9600 baud on a pseudo terminal: four Eastron SDM630, units 1 to 4, and a dead unit 5",
+        ),
+    ];
+    let homes = homes.into_iter().map(|(name, text)| what(name, text.to_owned()));
+    let models = MODELS.into_iter().map(|(name, text, ..)| what(name, text.to_owned()));
+    let profiles = profile::known().iter().map(|(name, profile)| what(name, described(profile)));
+    homes.chain(models).chain(profiles).collect()
+}
+
+fn described(profile: &Profile) -> String {
+    let kind = profile.device_type.as_str().replace('_', " ");
+    let parts: Vec<&str> = profile.parts.keys().map(String::as_str).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" with {}", parts.join(" and ")) };
+    let models: Vec<&str> = profile.models.iter().take(3).map(String::as_str).collect();
+    format!("{} {}: {kind}{parts}, unit {}", profile.manufacturer, models.join(", "), profile.unit)
 }
 
 /// Why nothing is served.
@@ -64,41 +115,75 @@ pub enum ServeError {
     /// The machine gives no terminal.
     #[error("cannot make a pseudo terminal: it needs /dev/ptmx and a directory for temporary files")]
     Terminal(#[source] io::Error),
+    /// Two devices do not go on one line of their own.
+    #[error("a home is served over TCP alone: leave out the serial line, or ask for one of its devices")]
+    HomeOnLine,
 }
 
 fn names() -> String {
-    catalogue().iter().map(|what| what.name).collect::<Vec<_>>().join(", ")
+    catalogue().into_iter().map(|what| what.name).collect::<Vec<_>>().join(", ")
 }
 
 /// What is being served. Dropping it stops it without waiting.
 pub struct Running {
-    plant: LivePlant,
-    servers: Vec<(&'static str, Server)>,
-    line: Option<Line>,
+    plant: Option<LivePlant>,
+    servers: Vec<(String, Server)>,
+    line: Option<(String, Line)>,
+    product: Option<(String, Product)>,
 }
 
 impl Running {
-    /// Names and addresses of the devices.
-    pub fn devices(&self) -> Vec<(&'static str, SocketAddr)> {
-        self.servers.iter().map(|(name, server)| (*name, server.addr())).collect()
+    /// Names and addresses of what listens.
+    pub fn devices(&self) -> Vec<(&str, SocketAddr)> {
+        let servers = self.servers.iter().map(|(name, server)| (name.as_str(), server.addr()));
+        let product = self.product.iter().filter(|(_, product)| product.line().is_none());
+        servers.chain(product.map(|(name, product)| (name.as_str(), product.addr()))).collect()
     }
 
-    /// The serial line, when that is what is served.
+    /// The serial line, when that is what is served, or what a device is on.
     pub fn line(&self) -> Option<&Line> {
-        self.line.as_ref()
+        let of_product = || self.product.as_ref().and_then(|(_, product)| product.line());
+        self.line.as_ref().map(|(_, line)| line).or_else(of_product)
+    }
+
+    /// The device of a profile, when that is what is served.
+    pub fn product(&self) -> Option<&Product> {
+        self.product.as_ref().map(|(_, product)| product)
+    }
+
+    /// That device's profile.
+    pub fn profile(&self) -> Option<&str> {
+        self.product.as_ref().map(|(name, _)| name.as_str())
     }
 
     /// The port of a device, or of the line.
     pub fn port(&self, name: &str) -> Option<&Port> {
-        if name == LINE {
-            return self.line.as_ref().map(Line::port);
+        self.ports().into_iter().find(|(known, _)| *known == name).map(|(_, port)| port)
+    }
+
+    fn ports(&self) -> Vec<(&str, &Port)> {
+        let servers = self.servers.iter().map(|(name, server)| (name.as_str(), server.port()));
+        let line = self.line.iter().map(|(name, line)| (name.as_str(), line.port()));
+        let product = self.product.iter().map(|(name, product)| (name.as_str(), product.port()));
+        servers.chain(line).chain(product).collect()
+    }
+
+    /// Turns the dial of all ports. False: what is served does not know it, because it is no device of a profile.
+    pub fn turn(&self, turn: Turn) -> bool {
+        match (turn, &self.product) {
+            (Turn::Fault(fault, scope), _) => {
+                self.ports().into_iter().for_each(|(_, port)| port.fault(fault, scope))
+            }
+            (_, Some((_, product))) => product.turn(turn),
+            (_, None) => return false,
         }
-        self.servers.iter().find(|(known, _)| *known == name).map(|(_, server)| server.port())
+        true
     }
 
     /// The home now.
-    pub fn now(&self) -> PlantState {
-        self.plant.now()
+    pub fn now(&self) -> Option<PlantState> {
+        let of_product = || self.product().map(Product::now);
+        self.plant.as_ref().map(LivePlant::now).or_else(of_product)
     }
 
     /// Closes all connections and waits until every server ended.
@@ -106,45 +191,107 @@ impl Running {
         for (_, server) in self.servers {
             server.stop().await;
         }
-        if let Some(line) = self.line {
+        if let Some((_, line)) = self.line {
             line.stop().await;
+        }
+        if let Some((_, product)) = self.product {
+            product.stop().await;
         }
     }
 }
 
-/// Serves one thing of the [`catalogue`] until it is stopped. A line needs no address. A home's load meter listens on the
-/// port after `listen`, or on a free one when `listen` has port 0.
+/// Serves one thing of the [`catalogue`] until it is stopped.
 ///
 /// # Errors
 /// [`ServeError::Unknown`] names what there is; [`ServeError::Listen`] the address;
-/// [`ServeError::Terminal`] what a line needs.
-pub async fn serve(what: &str, listen: SocketAddr, speed: f64) -> Result<Running, ServeError> {
-    let parts: &[&'static str] = match what {
-        LINE => &[],
-        HOME => &[HYBRID, sdm630::PROFILE],
-        HYBRID => &[HYBRID],
-        sdm630::PROFILE => &[sdm630::PROFILE],
-        _ => return Err(ServeError::Unknown { what: what.to_owned() }),
-    };
-    let settings = PlantSettings { speed, start_hour: START_HOUR, ..PlantSettings::default() };
-    let plant = LivePlant::start(settings);
-    let line = if what == LINE { Some(meters(settings).map_err(ServeError::Terminal)?) } else { None };
-    let mut servers = Vec::new();
-    let mut address = listen;
-    for &part in parts {
-        let units = match part {
-            HYBRID => {
-                Units::one(UNIT, Hybrid::new(plant.clone(), Description::new(SunSpecSettings::default())))
+/// [`ServeError::Terminal`] what a line needs; [`ServeError::HomeOnLine`].
+pub async fn serve(what: &str, settings: ServeSettings) -> Result<Running, ServeError> {
+    let nothing = Running { plant: None, servers: Vec::new(), line: None, product: None };
+    let of_plant = settings.plant();
+    let model = MODELS.iter().find(|(name, ..)| *name == what);
+    match (what, model, profile::known().get(what)) {
+        (HOME, ..) if settings.serial => Err(ServeError::HomeOnLine),
+        (HOME, ..) => {
+            let plant = LivePlant::start(of_plant);
+            let hybrid = Hybrid::new(plant.clone(), Description::new(SunSpecSettings::default()));
+            let hybrid = served(settings.listen, Units::one(UNIT, hybrid)).await?;
+            let next = match settings.listen.port() {
+                0 => settings.listen,
+                port => SocketAddr::new(settings.listen.ip(), port.wrapping_add(1)),
+            };
+            let meter = served(next, Units::one(UNIT, LoadMeter::new(plant.clone()))).await?;
+            let servers = vec![(HYBRID.to_owned(), hybrid), (sdm630::PROFILE.to_owned(), meter)];
+            Ok(Running { plant: Some(plant), servers, ..nothing })
+        }
+        (LINE, ..) => {
+            let line = meters(of_plant).map_err(ServeError::Terminal)?;
+            Ok(Running { line: Some((LINE.to_owned(), line)), ..nothing })
+        }
+        (_, Some((name, _, layout, wiring)), _) => {
+            let sunspec = SunSpecSettings { layout: *layout, wiring: *wiring, ..SunSpecSettings::default() };
+            let plant = LivePlant::start(of_plant);
+            let units = Units::one(UNIT, Hybrid::new(plant.clone(), Description::new(sunspec)));
+            let (mut servers, mut line) = (Vec::new(), None);
+            if settings.serial {
+                let started = Line::start(LineSettings { units, ..LineSettings::default() });
+                line = Some(((*name).to_owned(), started.map_err(ServeError::Terminal)?));
+            } else {
+                servers.push(((*name).to_owned(), served(settings.listen, units).await?));
             }
-            _ => Units::one(UNIT, LoadMeter::new(plant.clone())),
-        };
-        let started = Server::start(address, units).await;
-        servers.push((part, started.map_err(|source| ServeError::Listen { address, source })?));
-        if address.port() != 0 {
-            address.set_port(address.port().wrapping_add(1));
+            Ok(Running { plant: Some(plant), servers, line, ..nothing })
+        }
+        (_, None, Some(profile)) => serve_profile(profile.clone(), settings).await,
+        (_, None, None) => Err(ServeError::Unknown { what: what.to_owned() }),
+    }
+}
+
+/// Serves a device of any profile, under the profile's name.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_profile(profile: Profile, settings: ServeSettings) -> Result<Running, ServeError> {
+    let name = profile.name.clone();
+    let of_product =
+        ProductSettings { listen: settings.listen, plant: settings.plant(), ..ProductSettings::default() };
+    let product = if settings.serial {
+        let line = line_of(&profile);
+        Product::serial(profile, &of_product, line).map_err(ServeError::Terminal)?
+    } else {
+        let address = settings.listen;
+        let started = Product::serve(profile, of_product).await;
+        started.map_err(|source| ServeError::Listen { address, source })?
+    };
+    Ok(Running { plant: None, servers: Vec::new(), line: None, product: Some((name, product)) })
+}
+
+impl ServeSettings {
+    fn plant(&self) -> PlantSettings {
+        PlantSettings { speed: self.speed, start_hour: START_HOUR, ..PlantSettings::default() }
+    }
+}
+
+async fn served(address: SocketAddr, units: Units) -> Result<Server, ServeError> {
+    Server::start(address, units).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// The speed that a profile's links name, `rtu 9600 8N1`; the usual one where it names none.
+fn line_of(profile: &Profile) -> LineSettings {
+    let mut line = LineSettings::default();
+    let Some(link) = profile.links.iter().find(|link| link.starts_with("rtu")) else { return line };
+    for word in link.split_whitespace() {
+        if let Ok(baud) = word.parse() {
+            line.baud = baud;
+        }
+        if let [b'8', parity, stop @ (b'1' | b'2')] = word.as_bytes() {
+            line.parity = match parity {
+                b'E' => Parity::Even,
+                b'O' => Parity::Odd,
+                _ => Parity::None,
+            };
+            line.stop = stop - b'0';
         }
     }
-    Ok(Running { plant, servers, line })
+    line
 }
 
 /// Every meter measures another home.

@@ -49,6 +49,15 @@ pub trait Device: Send {
     /// # Errors
     /// The exception that the device answers.
     fn write(&mut self, address: u16, values: &[u16]) -> Result<(), Exception>;
+
+    /// The same for a device that cares by which function it is told, 6 or 16.
+    ///
+    /// # Errors
+    /// The exception that the device answers.
+    fn write_by(&mut self, function: u8, address: u16, values: &[u16]) -> Result<(), Exception> {
+        let _ = function;
+        self.write(address, values)
+    }
 }
 
 /// What a port answers for a unit that it does not have.

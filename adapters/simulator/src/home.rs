@@ -3,13 +3,12 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
 };
 
 use crate::{
     Layout, PlantState, Port, Server, SunSpecSettings, Units, UnknownUnit,
-    plant::{Controls, Plant, PlantSettings, RevertsIn, Touched},
+    live::LivePlant,
+    plant::PlantSettings,
     sdm630::LoadMeter,
     sunspec::{Description, Hybrid},
 };
@@ -136,45 +135,5 @@ impl Home {
     pub async fn stop(self) {
         self.hybrid.stop().await;
         self.meter.stop().await;
-    }
-}
-
-/// The plant on the real clock; the devices of a home share it.
-#[derive(Clone)]
-pub(crate) struct LivePlant {
-    start: Instant,
-    plant: Arc<Mutex<Plant>>,
-}
-
-impl LivePlant {
-    pub fn start(settings: PlantSettings) -> Self {
-        Self { start: Instant::now(), plant: Arc::new(Mutex::new(Plant::new(settings))) }
-    }
-
-    /// The state of this instant.
-    pub fn now(&self) -> PlantState {
-        self.lock().1.state()
-    }
-
-    /// The state, the controls of one instant, and how long they hold.
-    pub fn look(&self) -> (PlantState, Controls, RevertsIn) {
-        let (_, plant) = self.lock();
-        (plant.state(), plant.controls().clone(), plant.reverts_in())
-    }
-
-    /// Changes the controls, all or nothing.
-    pub fn control<E>(&self, change: impl FnOnce(&mut Controls) -> Result<Touched, E>) -> Result<(), E> {
-        let (at, mut plant) = self.lock();
-        let mut controls = plant.controls().clone();
-        let touched = change(&mut controls)?;
-        plant.control(at, controls, touched);
-        Ok(())
-    }
-
-    fn lock(&self) -> (Duration, MutexGuard<'_, Plant>) {
-        let mut plant = self.plant.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = self.start.elapsed();
-        plant.advance(at);
-        (at, plant)
     }
 }

@@ -7,20 +7,26 @@
 //!
 //! [`Many`] serves hundreds of plain devices for measurements.
 //!
-//! It never shares code with the adapters: where both would hold the same wrong offset, no test
-//! could catch it. From adapter-api it takes the SDM630's profile and nothing else.
+//! A [`Product`] is a device of any register profile in front of a plant of its own: its points backwards, its
+//! setpoints and timers as the profile says, its time as fast as a test likes.
 //!
-//! Modules in reading order: `plant` (pure), `sunspec` and `sdm630` (the plant as registers),
-//! `device` (what a server serves), `modbus` (frames, server and serial line), `fault`, `record`, `port`, `home`,
-//! `catalogue` (what `maestro simulate` offers).
+//! It never shares code with the adapters: where both would hold the same wrong offset, no test
+//! could catch it. From adapter-api it takes the profiles and nothing else.
+//!
+//! Modules in reading order: `plant` (pure), `live` (the plant on a clock), `sunspec`, `product` and `sdm630` (the
+//! plant as registers), `device` (what a server serves), `modbus` (frames, server and serial line), `fault`, `dial` (faults
+//! in words), `record`, `port`, `home`, `catalogue` (what `maestro simulate` offers).
 
 mod catalogue;
 mod device;
+mod dial;
 mod fault;
 mod home;
+mod live;
 mod modbus;
 pub mod plant;
 mod port;
+mod product;
 mod record;
 mod sdm630;
 mod sunspec;
@@ -28,12 +34,14 @@ mod sunspec;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{Running, ServeError, What, catalogue, serve};
+pub use catalogue::{Running, ServeError, ServeSettings, What, catalogue, serve, serve_profile};
 pub use device::{Device, Exception, RegisterMap, Table, Units, UnknownUnit};
+pub use dial::{Turn, Word, WrongTurn, words};
 pub use fault::{Fault, Scope};
 pub use home::{Home, HomeSettings};
 pub use modbus::{ConverterSettings, Line, LineSettings, Many, Parity, Server, Speed};
-pub use plant::{BatteryMode, PlantState};
+pub use plant::{BatteryMode, PlantSettings, PlantState};
 pub use port::Port;
+pub use product::{Product, ProductError, ProductSettings};
 pub use record::{Served, Traffic, WriteSeen};
 pub use sunspec::{EndModel, Layout, SunSpecSettings, Wiring};

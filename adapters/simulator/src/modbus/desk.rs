@@ -168,7 +168,8 @@ impl Desk {
             None if faults.iter().all(|fault| fault.lets_through()) => {
                 let old = self.peek(unit, Table::Holding, address, write.values.len() as u16);
                 let device = self.units.devices.get_mut(&unit).ok_or(TARGET_SILENT)?;
-                let result = device.write(address, &stored(address, &write.values, faults));
+                let result =
+                    device.write_by(write.function, address, &stored(address, &write.values, faults));
                 write.accepted = result.is_ok();
                 if let (Ok(()), Ok(old)) = (&result, old) {
                     self.hide(unit, address, &old, faults, now);

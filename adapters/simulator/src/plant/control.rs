@@ -3,7 +3,7 @@
 //! The meaning follows Fronius: both rates bound the battery's power, each only while its bit of
 //! the mode is set, and a negative rate moves the bound beyond zero, which forces the other direction.
 
-use super::{BATTERY_W, EMPTY_PERCENT, RATED_W};
+use super::{BATTERY_W, EMPTY_PERCENT, Orders, RATED_W};
 
 /// 100 % in the registers' hundredths of a percent.
 pub const WHOLE: u16 = 10_000;
@@ -25,6 +25,8 @@ pub struct Controls {
     pub storage: Storage,
     /// The AC power that must be.
     pub set_point: SetPoint,
+    /// What goes before all of them.
+    pub orders: Orders,
 }
 
 /// The output limit.
@@ -110,6 +112,8 @@ pub enum BatteryMode {
     Hold,
     /// Does not charge.
     BlockCharge,
+    /// Does neither.
+    Idle,
     /// Must charge.
     Charge,
     /// Must discharge.
@@ -150,7 +154,7 @@ impl Default for Controls {
             grid_charge: true,
             reserve: (EMPTY_PERCENT * 100.0) as u16,
         };
-        Self { connected: true, max_output: RATED_W, limit, storage, set_point }
+        Self { connected: true, max_output: RATED_W, limit, storage, set_point, orders: Orders::default() }
     }
 }
 
@@ -158,7 +162,20 @@ impl Controls {
     /// The greatest AC output now, W.
     pub fn output_limit(&self) -> i64 {
         let whole = i64::from(self.max_output);
-        if self.limit.enabled { whole * i64::from(self.limit.percent) / i64::from(WHOLE) } else { whole }
+        let limited =
+            if self.limit.enabled { whole * i64::from(self.limit.percent) / i64::from(WHOLE) } else { whole };
+        self.orders.output.map_or(limited, |watts| watts.clamp(0, limited))
+    }
+
+    /// Is the output limited at all?
+    pub(super) fn is_limited(&self) -> bool {
+        self.limit.enabled || self.orders.output.is_some()
+    }
+
+    /// Least and greatest battery power, W, positive = discharging. Where the two contradict each
+    /// other (least above greatest) the charge rate wins.
+    pub(super) fn window(&self) -> (i64, i64) {
+        self.orders.battery.unwrap_or_else(|| self.storage.window())
     }
 
     /// The AC power that must be now, W, while one must be.
@@ -177,8 +194,27 @@ impl Controls {
             Some(watts) if watts < 0 => BatteryMode::Charge,
             Some(0) => BatteryMode::Hold,
             Some(_) => BatteryMode::Discharge,
-            None => self.storage.battery_mode(),
+            None if self.orders.battery.is_none() && !self.storage.is_bound() => BatteryMode::Auto,
+            None => mode_of(self.window(), self.whole()),
         }
+    }
+
+    /// The greatest battery power that the window is a part of.
+    fn whole(&self) -> i64 {
+        if self.orders.battery.is_some() { i64::from(BATTERY_W) } else { i64::from(self.storage.max_charge) }
+    }
+}
+
+/// A window in one word.
+fn mode_of(window: (i64, i64), whole: i64) -> BatteryMode {
+    match window {
+        (least, _) if least > 0 => BatteryMode::Discharge,
+        (_, most) if most < 0 => BatteryMode::Charge,
+        (0, 0) => BatteryMode::Idle,
+        (_, 0) => BatteryMode::Hold,
+        (0, _) => BatteryMode::BlockCharge,
+        (least, most) if least == -whole && most == whole => BatteryMode::Auto,
+        _ => BatteryMode::Limited,
     }
 }
 
@@ -210,9 +246,8 @@ impl Storage {
         self.charge_rate = WHOLE as i16;
     }
 
-    /// Least and greatest battery power, W, positive = discharging. Where the two contradict each
-    /// other (least above greatest) the charge rate wins.
-    pub(super) fn window(&self) -> (i64, i64) {
+    /// Its bounds by the rates.
+    fn window(&self) -> (i64, i64) {
         let watts = |rate: i16| i64::from(self.max_charge) * i64::from(rate) / i64::from(WHOLE);
         let charge = if self.mode & LIMIT_CHARGE != 0 { self.charge_rate } else { WHOLE as i16 };
         let discharge = if self.mode & LIMIT_DISCHARGE != 0 { self.discharge_rate } else { WHOLE as i16 };
@@ -224,18 +259,8 @@ impl Storage {
         (f64::from(self.reserve) / 100.0).max(EMPTY_PERCENT)
     }
 
-    /// These controls in one word.
-    fn battery_mode(&self) -> BatteryMode {
-        let (least, most) = self.window();
-        let whole = i64::from(self.max_charge);
-        match (least, most) {
-            _ if self.mode & (LIMIT_CHARGE | LIMIT_DISCHARGE) == 0 => BatteryMode::Auto,
-            (least, _) if least > 0 => BatteryMode::Discharge,
-            (_, most) if most < 0 => BatteryMode::Charge,
-            (least, 0) if least < 0 => BatteryMode::Hold,
-            (0, most) if most > 0 => BatteryMode::BlockCharge,
-            (least, most) if least == -whole && most == whole => BatteryMode::Auto,
-            _ => BatteryMode::Limited,
-        }
+    /// Does any rate hold?
+    fn is_bound(&self) -> bool {
+        self.mode & (LIMIT_CHARGE | LIMIT_DISCHARGE) != 0
     }
 }

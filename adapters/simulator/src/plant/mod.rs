@@ -7,6 +7,8 @@
 //! its 10 kWh fill within a simulated day, so that the state of charge moves visibly. At speed 1 both
 //! agree; at speed 288 one percent of charge costs 100 Wh / 288 on the counters.
 //!
+//! Sun and load can be held at fixed watts; and the plant can leap ahead in long steps, for days that nobody waits for.
+//!
 //! Power is constant within a step and a whole number of watts, so the balance
 //! `grid = load - pv - battery` and the integrals are exact.
 
@@ -14,6 +16,7 @@ mod balance;
 mod control;
 mod day;
 mod electric;
+mod orders;
 mod revert;
 mod state;
 
@@ -22,6 +25,7 @@ use std::time::Duration;
 use self::{balance::Flow, day::Day, revert::Timers};
 pub use self::{
     control::{BatteryMode, Controls, Limit, SetPoint, Storage, Touched, WHOLE},
+    orders::Orders,
     revert::RevertsIn,
     state::{Counters, PlantState},
 };
@@ -38,6 +42,8 @@ pub const EMPTY_PERCENT: f64 = 5.0;
 
 /// Power is constant for so long. Short enough that a poller sees the day move at any speed.
 const STEP_US: u64 = 100_000;
+/// And for so long while it leaps ahead.
+const LEAP_US: u64 = 10_000_000;
 const US_PER_SECOND: u64 = 1_000_000;
 
 /// Where a plant starts.
@@ -71,6 +77,9 @@ pub struct Plant {
     flow: Flow,
     content_wh: f64,
     counters: Counters,
+    /// Sun and load that stand still, W.
+    held: (Option<i64>, Option<i64>),
+    step_us: u64,
 }
 
 impl Plant {
@@ -87,6 +96,8 @@ impl Plant {
             flow: Flow::default(),
             content_wh: CAPACITY_WH * settings.soc.clamp(0.0, 100.0) / 100.0,
             counters: Counters::default(),
+            held: (None, None),
+            step_us: STEP_US,
         };
         plant.flow = plant.flow_now();
         plant
@@ -96,7 +107,7 @@ impl Plant {
     pub fn advance(&mut self, to: Duration) {
         let to_us = u64::try_from(to.as_micros()).unwrap_or(u64::MAX);
         while self.now_us < to_us {
-            let step_end = (self.now_us / STEP_US + 1) * STEP_US;
+            let step_end = (self.now_us / self.step_us + 1) * self.step_us;
             let next = self.timers.next(&self.controls).into_iter().fold(step_end.min(to_us), u64::min);
             self.spend(next.saturating_sub(self.now_us));
             let reverted = self.timers.run(&mut self.controls, self.now_us);
@@ -104,6 +115,23 @@ impl Plant {
                 self.flow = self.flow_now();
             }
         }
+    }
+
+    /// The same in long steps: powers are constant for longer, and the integrals stay exact.
+    pub fn leap(&mut self, to: Duration) {
+        self.step_us = LEAP_US;
+        self.flow = self.flow_now();
+        self.advance(to);
+        self.step_us = STEP_US;
+        self.flow = self.flow_now();
+    }
+
+    /// From `at` on sun and load stand at these watts; `None`: as the day has them.
+    pub fn hold(&mut self, at: Duration, sun: Option<f64>, load: Option<f64>) {
+        self.advance(at);
+        let watts = |held: f64| held.max(0.0).round() as i64;
+        self.held = (sun.map(watts), load.map(watts));
+        self.flow = self.flow_now();
     }
 
     /// The controls as they are at the plant's instant.
@@ -138,7 +166,9 @@ impl Plant {
             inverter: (pv + battery) as f64,
             soc: self.content_wh / CAPACITY_WH * 100.0,
             mode: self.controls.battery_mode(),
-            limit: self.controls.limit.enabled.then(|| self.controls.output_limit() as f64),
+            limit: self.controls.is_limited().then(|| self.controls.output_limit() as f64),
+            export_limit: self.controls.orders.export.map(|watts| watts as f64),
+            reserve: self.controls.storage.floor_percent(),
             counters: self.counters,
         }
     }
@@ -154,7 +184,7 @@ impl Plant {
     fn flow_now(&self) -> Flow {
         let hour = self.hour();
         // What the battery can take or give within one step without leaving its limits.
-        let room = |wh: f64| match self.settings.speed * STEP_US as f64 / US_PER_SECOND as f64 / 3600.0 {
+        let room = |wh: f64| match self.settings.speed * self.step_us as f64 / US_PER_SECOND as f64 / 3600.0 {
             _ if wh <= 0.0 => 0,
             hours if hours > 0.0 => (wh / hours).min(f64::from(u16::MAX)).floor() as i64,
             _ => i64::from(u16::MAX),
@@ -162,7 +192,10 @@ impl Plant {
         let floor_wh = CAPACITY_WH * self.controls.storage.floor_percent() / 100.0;
         let charge = room(CAPACITY_WH - self.content_wh);
         let discharge = room(self.content_wh - floor_wh);
-        Flow::balance(self.day.sun(hour), self.day.load(hour), charge, discharge, &self.controls)
+        let (sun, load) = self.held;
+        let (sun, load) =
+            (sun.unwrap_or_else(|| self.day.sun(hour)), load.unwrap_or_else(|| self.day.load(hour)));
+        Flow::balance(sun, load, charge, discharge, &self.controls)
     }
 
     /// Simulated hours since midnight of the first day; grows without end.

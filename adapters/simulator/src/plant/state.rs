@@ -30,6 +30,10 @@ pub struct PlantState {
     pub mode: BatteryMode,
     /// The output limit while one is enabled, W.
     pub limit: Option<f64>,
+    /// The export limit while one holds, W.
+    pub export_limit: Option<f64>,
+    /// Below this content it does not discharge, %.
+    pub reserve: f64,
     /// Lifetime counters.
     pub counters: Counters,
 }
@@ -74,6 +78,20 @@ impl Counters {
         grow(&mut self.imported, flow.grid);
         grow(&mut self.exported, -flow.grid);
         grow(&mut self.produced, flow.pv + flow.battery);
+    }
+
+    /// What was counted since then; zero where that is later.
+    #[must_use]
+    pub fn since(&self, then: &Self) -> Self {
+        Self {
+            pv: self.pv.saturating_sub(then.pv),
+            load: self.load.saturating_sub(then.load),
+            charged: self.charged.saturating_sub(then.charged),
+            discharged: self.discharged.saturating_sub(then.discharged),
+            imported: self.imported.saturating_sub(then.imported),
+            exported: self.exported.saturating_sub(then.exported),
+            produced: self.produced.saturating_sub(then.produced),
+        }
     }
 
     /// Harvested from the sun, Wh.

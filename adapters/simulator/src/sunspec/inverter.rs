@@ -9,16 +9,15 @@ use crate::{
     plant::{BATTERY_W, CAPACITY_WH, Controls, Electric, RATED_W},
 };
 
-const MANUFACTURER: &str = "Maestro";
 /// A photovoltaic inverter with storage.
 const PV_WITH_STORAGE: u16 = 82;
 const MPPT: u16 = 4;
 const THROTTLED: u16 = 5;
 const STANDBY: u16 = 8;
 
-pub(super) fn common(length: u16, model: &str, serial: &str) -> Model {
+pub(super) fn common(length: u16, manufacturer: &str, model: &str, serial: &str) -> Model {
     let mut m = Model::new(common::ID, length);
-    m.text(common::MANUFACTURER, common::LONG, MANUFACTURER)
+    m.text(common::MANUFACTURER, common::LONG, manufacturer)
         .text(common::MODEL, common::LONG, model)
         .text(common::OPTIONS, common::SHORT, "")
         .text(common::VERSION, common::SHORT, env!("CARGO_PKG_VERSION"))

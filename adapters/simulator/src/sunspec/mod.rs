@@ -6,11 +6,15 @@
 //! | `Integer` | 1, 101–103, 120, 121, 123, 124, 160 | 1, 201–204 |
 //! | `Float` | 1, 111–113, 120, 121, 123, 124, 160 | 1, 211–214 |
 //! | `Der` | 1, 701, 702, 703, 704, 713, 714 | 1, 201–204 |
+//! | `DerWhole` | the same, and 705–712 and 715 with nothing in them | 1, 201–204 |
+//! | `Bank` | 1, 101–103, 120–123, 802 | 1, 201–204 |
+//! | `Bare` | 1, 101–103: no battery to be seen | 1, 201–204 |
 //! | `TwoMeters` | 1, 101–103: no battery to be seen | 1, 201–204 at the grid, and again at the loads |
 //!
-//! 120 and 121 are ratings and settings, 123 the output limit, 124 the battery, 160 the DC side as
+//! 120 and 121 are ratings and settings, 122 the status, 802 a battery, 123 the output limit, 124 the battery, 160 the DC side as
 //! String 1, String 2, StCha, StDisCha. A maker's own model may stand behind the first Common block.
 
+mod bank;
 mod control;
 mod der;
 mod float;
@@ -18,6 +22,7 @@ mod image;
 mod inverter;
 mod meter;
 mod points;
+mod status;
 mod storage;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::image::{Image, Model};
 use crate::{
     Device, Exception, PlantState, Table,
-    home::LivePlant,
+    live::LivePlant,
     plant::{Controls, Electric, RevertsIn},
 };
 
@@ -73,7 +78,13 @@ pub enum Layout {
     Float,
     /// The 700 series.
     Der,
-    /// An inverter without anything but its AC side, and two meters: at the grid, and at the loads.
+    /// The 700 series as a whole: its curves and its remote control are there, and say nothing.
+    DerWhole,
+    /// A battery that describes itself (802), and the status of the inverter (122).
+    Bank,
+    /// An inverter without anything but its AC side.
+    Bare,
+    /// The same with two meters: at the grid, and at the loads.
     TwoMeters,
 }
 
@@ -128,19 +139,37 @@ const VENDOR: u16 = 64_001;
 
 /// How the inverter describes itself, which may change while it runs; all clones are the same.
 #[derive(Clone)]
-pub(crate) struct Description(Arc<Mutex<SunSpecSettings>>);
+pub(crate) struct Description {
+    settings: Arc<Mutex<SunSpecSettings>>,
+    maker: Maker,
+}
+
+/// Who made it, and that maker's habits.
+#[derive(Clone)]
+struct Maker {
+    name: String,
+    export_is_positive: bool,
+}
+
+const MANUFACTURER: &str = "Maestro";
 
 impl Description {
     pub fn new(settings: SunSpecSettings) -> Self {
-        Self(Arc::new(Mutex::new(settings)))
+        let maker = Maker { name: MANUFACTURER.to_owned(), export_is_positive: false };
+        Self { settings: Arc::new(Mutex::new(settings)), maker }
+    }
+
+    /// Of another maker.
+    pub fn made_by(self, name: &str, export_is_positive: bool) -> Self {
+        Self { maker: Maker { name: name.to_owned(), export_is_positive }, ..self }
     }
 
     pub fn get(&self) -> SunSpecSettings {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn set(&self, settings: SunSpecSettings) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 }
 
@@ -156,7 +185,7 @@ impl Hybrid {
 
     fn image(&self) -> Image {
         let (state, controls, left) = self.plant.look();
-        chain(self.description.get(), &state, &controls, left)
+        chain(self.description.get(), &self.description.maker, &state, &controls, left)
     }
 }
 
@@ -175,24 +204,39 @@ impl Device for Hybrid {
 }
 
 /// The whole image of one instant.
-fn chain(settings: SunSpecSettings, state: &PlantState, controls: &Controls, left: RevertsIn) -> Image {
+fn chain(
+    settings: SunSpecSettings,
+    maker: &Maker,
+    state: &PlantState,
+    controls: &Controls,
+    left: RevertsIn,
+) -> Image {
     let SunSpecSettings { layout, wiring, common_length, .. } = settings;
     let now = Electric::new(state, wiring.phases().into());
+    let common = |model: &str, serial: &str| inverter::common(common_length, &maker.name, model, serial);
     let mut image = Image::new(settings.base);
-    image.push(inverter::common(common_length, "Hybrid 6.0", "SIM-HYBRID-0001"));
+    image.push(common("Hybrid 6.0", "SIM-HYBRID-0001"));
     if let Some(length) = settings.vendor_registers.checked_sub(2) {
         image.push(Model::new(VENDOR, length));
     }
     match layout {
-        Layout::Integer | Layout::TwoMeters => image.push(inverter::ac(state, &now)),
+        Layout::Integer | Layout::Bank | Layout::Bare | Layout::TwoMeters => {
+            image.push(inverter::ac(state, &now))
+        }
         Layout::Float => image.push(float::ac(state, &now)),
-        Layout::Der => {
+        Layout::Der | Layout::DerWhole => {
             image.push(der::ac(state, &now, controls));
             image.push(der::ratings(controls));
             image.push(der::enter_service(controls));
             image.push(der::der_controls(controls, left));
+            if layout == Layout::DerWhole {
+                der::curves().into_iter().for_each(|model| image.push(model));
+            }
             image.push(der::capacity(state));
             image.push(der::ports(state));
+            if layout == Layout::DerWhole {
+                image.push(der::remote());
+            }
         }
     }
     if matches!(layout, Layout::Integer | Layout::Float) {
@@ -202,14 +246,22 @@ fn chain(settings: SunSpecSettings, state: &PlantState, controls: &Controls, lef
         image.push(storage::battery(state, controls));
         image.push(storage::modules(state));
     }
+    if layout == Layout::Bank {
+        image.push(inverter::ratings());
+        image.push(inverter::settings(controls));
+        image.push(status::status(state, controls));
+        image.push(storage::limit(controls));
+        image.push(bank::bank(state));
+    }
     let meter = if layout == Layout::Float { float::meter } else { meter::meter };
     let counters = &state.counters;
     if settings.grid_meter {
-        image.push(inverter::common(common_length, "Grid Meter", "SIM-GRID-0001"));
-        image.push(meter(wiring, &now, now.grid, counters.exported_wh(), counters.imported_wh()));
+        image.push(common("Grid Meter", "SIM-GRID-0001"));
+        let grid = if maker.export_is_positive { now.grid.map(|watts| -watts) } else { now.grid };
+        image.push(meter(wiring, &now, grid, counters.exported_wh(), counters.imported_wh()));
     }
     if layout == Layout::TwoMeters {
-        image.push(inverter::common(common_length, "Load Meter", "SIM-LOAD-0001"));
+        image.push(common("Load Meter", "SIM-LOAD-0001"));
         image.push(meter(wiring, &now, now.load, 0.0, counters.load_wh()));
     }
     image.end(settings.end);

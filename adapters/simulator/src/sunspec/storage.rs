@@ -72,7 +72,7 @@ pub(super) fn battery_volts(state: &PlantState) -> f64 {
     380.0 + state.soc * 0.4
 }
 
-fn charge_state(state: &PlantState) -> u16 {
+pub(super) fn charge_state(state: &PlantState) -> u16 {
     match state.battery {
         watts if watts > 0.0 => DISCHARGING,
         watts if watts < 0.0 => CHARGING,

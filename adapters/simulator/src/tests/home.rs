@@ -1,7 +1,7 @@
 //! What the devices of a home say about themselves and about one instant.
 
 use super::wire::Wire;
-use crate::{EndModel, Home, HomeSettings, SunSpecSettings, Wiring};
+use crate::{EndModel, Home, HomeSettings, ServeSettings, SunSpecSettings, Wiring};
 
 /// The sun stands still, so that what is read can be compared with the plant.
 fn still() -> HomeSettings {
@@ -144,10 +144,10 @@ async fn the_load_meter_shows_the_loads_and_answers_zero_where_nothing_is() {
 
 #[tokio::test]
 async fn the_catalogue_is_served_and_names_itself() {
-    let free = "127.0.0.1:0".parse().unwrap();
+    let free = |speed| ServeSettings { listen: "127.0.0.1:0".parse().unwrap(), speed, serial: false };
     for (what, devices) in [("home", 2), ("hybrid", 1), ("eastron-sdm630", 1)] {
         assert!(crate::catalogue().iter().any(|known| known.name == what));
-        let running = crate::serve(what, free, 288.0).await.unwrap();
+        let running = crate::serve(what, free(288.0)).await.unwrap();
         assert_eq!(running.devices().len(), devices);
         for (name, addr) in running.devices() {
             Wire::to(addr).await;
@@ -155,7 +155,7 @@ async fn the_catalogue_is_served_and_names_itself() {
         }
         running.stop().await;
     }
-    let running = crate::serve("line", free, 288.0).await.unwrap();
+    let running = crate::serve("line", free(288.0)).await.unwrap();
     let line = running.line().unwrap();
     let mut client = super::serial::open(line.path());
     for unit in 1..=4 {
@@ -166,11 +166,18 @@ async fn the_catalogue_is_served_and_names_itself() {
     client.silent(super::serial::SILENCE).await;
     assert_eq!(running.port("line").unwrap().arrivals(5).len(), 1);
     running.stop().await;
-    let error = crate::serve("toaster", free, 1.0).await.map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("toaster") && error.contains("home, hybrid, eastron-sdm630, line"), "{error}");
-    let taken = crate::serve("hybrid", free, 1.0).await.unwrap();
+    let error = crate::serve("toaster", free(1.0)).await.map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("toaster") && error.contains("home, line, hybrid") && error.contains("eastron-sdm630"),
+        "{error}"
+    );
+    let taken = crate::serve("hybrid", free(1.0)).await.unwrap();
     let addr = taken.devices()[0].1;
-    let error = crate::serve("hybrid", addr, 1.0).await.map(|_| ()).unwrap_err().to_string();
+    let error = crate::serve("hybrid", ServeSettings { listen: addr, ..free(1.0) })
+        .await
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(&addr.to_string()), "{error}");
 }
 

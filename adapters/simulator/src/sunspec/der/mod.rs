@@ -6,15 +6,18 @@
 //! | 702 | ratings, and the power that 704's percentages mean |
 //! | 703 | may it be connected? |
 //! | 704 | output limit and set point, each with its revert timer |
+//! | 705–712, 715 | nothing, where they are there at all |
 //! | 713 | the battery's content |
 //! | 714 | DC side by ports: two of PV, one of storage, positive = giving |
 //!
 //! Offsets count from a model's id register.
 
 mod control;
+mod curves;
 mod ports;
 
 pub(super) use control::{CONTROLS, SERVICE, der_controls, enter_service, in_range, point, touches};
+pub(super) use curves::{curves, remote};
 pub(super) use ports::{capacity, ports};
 
 use super::image::{Model, NO_I16, NO_U16};
