@@ -12,6 +12,7 @@ mod field;
 mod history;
 mod leases;
 mod probe;
+mod profiles;
 mod run;
 mod scan;
 mod send;
@@ -58,6 +59,9 @@ enum Command {
     Run,
     /// Check the configuration: file, line, key, remedy; and list what may be written.
     Check,
+    /// List the device models that the gateway knows, or show one: what it reads, what it takes, and how it behaves
+    /// when the gateway dies.
+    Profiles(profiles::Arguments),
     /// Run a simulated home and a real gateway against it.
     Demo(demo::Arguments),
     /// Serve a simulated device, or a whole home.
@@ -111,6 +115,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Command::Run => run::run(&arguments.config).await,
         Command::Check => check::run(&arguments.config, json),
+        Command::Profiles(profiles) => profiles::run(profiles, &arguments.config, json),
         Command::Demo(demo) => demo::run(demo, json).await,
         Command::Simulate(simulate) => simulate::run(simulate).await,
         Command::Scan(scan) => scan::run(scan, &arguments.config, arguments.socket.as_deref(), json).await,

@@ -14,7 +14,8 @@ use figment::{
 use serde::Deserialize;
 
 use super::{
-    Broker, Commands, Config, Finding, Gateway, Journal, Mongodb, MqttApi, environment::environment, profiles,
+    Broker, Commands, Config, Finding, Gateway, Journal, Mongodb, MqttApi, environment::environment,
+    finding::line_at, profiles,
 };
 use crate::catalog::Adapters;
 
@@ -71,11 +72,24 @@ pub fn load(sources: &Sources) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
         findings.into_iter().map(|finding| finding.locate(&files)).collect::<Vec<_>>()
     };
     let before = adapter_api::profile::known().clone();
-    let mut config = merge(sources, &files).map_err(located)?;
-    config.adapters.profiles = profiles::read(&sources.file)?;
-    let (errors, warnings): (Vec<_>, Vec<_>) =
+    let (own, mut wrong) = profiles::read(&sources.file);
+    let mut config = match merge(sources, &files).map_err(located) {
+        Ok(config) if wrong.is_empty() => config,
+        merged => {
+            // All at once: who mends one file must not find the next mistake afterwards.
+            wrong.splice(0..0, merged.err().unwrap_or_default());
+            return Err(wrong);
+        }
+    };
+    config.adapters.profiles = own.texts();
+    adapter_api::profile::install(own.profiles());
+    let (errors, mut warnings): (Vec<_>, Vec<_>) =
         located(super::check(&config)).into_iter().partition(|finding| finding.level == super::Level::Error);
     if errors.is_empty() {
+        // Those of devices that are switched off as well.
+        let devices = config.adapters.modbus.values().flat_map(|connection| connection.device.values());
+        let used = devices.filter_map(|device| device.profile.as_deref()).collect();
+        warnings.extend(profiles::doubts(&own, &used));
         Ok((config, warnings))
     } else {
         // What runs goes on with the profiles that it knows.
@@ -175,7 +189,7 @@ fn merge(sources: &Sources, files: &[(PathBuf, String)]) -> Result<Config, Vec<F
 }
 
 fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Finding {
-    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let line = error.span().map(|span| line_at(text, span.start));
     let message = format!("{}; mend the TOML at this place", error.message().trim_end());
     Finding { file: Some(path.to_owned()), line, ..Finding::error("", message) }
 }

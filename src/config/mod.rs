@@ -16,6 +16,7 @@ pub use self::{
     check::check,
     finding::{Finding, Level},
     load::{Sources, load, socket},
+    profiles::{Own, read as own_profiles},
     sections::{Broker, Commands, Gateway, Journal, Measurements, Mongodb, MqttApi, Secret},
     size::Size,
 };

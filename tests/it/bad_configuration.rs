@@ -107,33 +107,6 @@ fn a_line_that_cannot_keep_its_interval_is_a_warning_with_one_that_it_can_keep()
 }
 
 #[test]
-fn an_installers_own_profile_is_used_and_its_mistakes_name_file_and_line() {
-    let folder = TempDir::new().unwrap();
-    let file = folder.path().join("maestro.toml");
-    let profiles = folder.path().join("profiles");
-    fs::create_dir(&profiles).unwrap();
-    fs::write(&file, with_gateway(&ROOF.replace("sunspec", "my-meter"))).unwrap();
-    let check = || {
-        let check = maestro().arg("--config").arg(&file).arg("check").output().unwrap();
-        (check.status.code(), String::from_utf8(check.stdout).unwrap())
-    };
-    let (code, said) = check();
-    assert!(code == Some(78) && said.contains("there is no profile `my-meter`"), "{said}");
-    let profile = "manufacturer = \"M\"\nmodels = []\nprotocol = \"modbus\"\ndevice_type = \"energy_meter\"\n\
-        energy_role = \"monitor\"\nsources = []\n[points]\nactivePower = { register = 4, type = \"i16\" }\n";
-    fs::write(profiles.join("my-meter.toml"), profile).unwrap();
-    let (code, said) = check();
-    assert!(code == Some(0) && said.contains("1 device"), "{said}");
-    fs::write(profiles.join("my-meter.toml"), profile.replace("i16", "i15")).unwrap();
-    let (code, said) = check();
-    assert_eq!(code, Some(78));
-    assert!(
-        said.contains("profiles/my-meter.toml:8: error: profile `my-meter`:") && said.contains("i15"),
-        "{said}"
-    );
-}
-
-#[test]
 fn meters_that_would_all_measure_the_grid_are_a_warning() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("maestro.toml");

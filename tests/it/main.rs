@@ -14,6 +14,7 @@ mod demo;
 mod doors;
 mod field;
 mod home;
+mod installer_profiles;
 mod leases;
 mod line;
 mod mongodb;

@@ -45,6 +45,9 @@ pub struct CommandTable {
     /// Its parameters.
     #[serde(default)]
     pub parameters: BTreeMap<String, ParameterTable>,
+    /// Does the device give it back by itself when nobody sets it again? The adapter sets its timer then.
+    #[serde(default)]
+    pub falls_back: bool,
     /// The most that the device's own timer is given; none: the gateway's own longest.
     #[serde(skip)]
     pub timer_most: Option<Duration>,
@@ -84,7 +87,7 @@ pub(super) enum Kind {
 
 /// A value as a profile writes it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "write true, false, a number or a text in quotes")]
 #[allow(missing_docs)]
 pub enum Plain {
     Bool(bool),
@@ -119,7 +122,9 @@ impl CommandTable {
         let unknown = |given: &&String| !self.parameters.contains_key(*given);
         let safe = self.safe.iter().flat_map(BTreeMap::keys);
         if let Some(given) = self.exactly_one.iter().chain(safe).find(unknown) {
-            return Err(format!("commands.{name} has no parameter `{given}`"));
+            return Err(format!(
+                "commands.{name} has no parameter `{given}`: add it to `parameters`, or take it out of `safe` and `exactly_one`"
+            ));
         }
         if self.verify_for.is_some_and(|span| span.0 > LONGEST_PROOF) {
             return Err(format!("commands.{name}.verify_for must be at most {}", Span(LONGEST_PROOF)));

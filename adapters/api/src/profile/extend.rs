@@ -26,17 +26,29 @@ pub(super) fn whole(
         at: None,
         key: Some("extends".to_owned()),
     };
-    let child: Table = toml::from_str(text).map_err(|error| ProfileError::parsed(name, &error))?;
+    let child: Table = toml::from_str(text).map_err(|error| ProfileError::syntax(name, &error))?;
     let Some(base) = child.get("extends") else { return Ok(None) };
-    let base = base.as_str().ok_or_else(|| wrong("extends must be the name of a profile".to_owned()))?;
+    let base = base.as_str().ok_or_else(|| {
+        wrong("extends must be the name of a profile, like extends = \"eastron-sdm630\"".to_owned())
+    })?;
     if depth >= DEEPEST {
-        return Err(wrong(format!("the profiles extend each other in a circle, or deeper than {DEEPEST}")));
+        return Err(wrong(format!(
+            "the profiles extend each other in a circle, or deeper than {DEEPEST}: extend one that stands by itself"
+        )));
     }
     let own = base == name;
-    let parent = of(base, own).ok_or_else(|| wrong(format!("there is no profile `{base}` to extend")))?;
+    let parent = of(base, own).ok_or_else(|| {
+        let remedy = "write the name of a shipped one (`maestro profiles` lists them), or of a file beside it, without .toml";
+        wrong(match own {
+            true => format!("there is no shipped profile `{base}`, and a profile cannot extend itself: {remedy}"),
+            false => format!("there is no profile `{base}` to extend: {remedy}"),
+        })
+    })?;
     let mut table = match whole(base, &parent, of, depth + 1)? {
         Some(table) => table,
-        None => toml::from_str(&parent).map_err(|error| wrong(error.message().to_owned()))?,
+        None => toml::from_str(&parent).map_err(|error| {
+            wrong(format!("`{base}` is no TOML: {}; mend that file", error.message().trim_end()))
+        })?,
     };
     table.remove("extends");
     let mut child = child;
@@ -63,8 +75,18 @@ fn merge(table: &mut Table, child: Table, within: &str) {
     }
 }
 
+/// The key that a mistake in the whole text is about.
+pub(super) fn key_of(text: &str, error: &ProfileError) -> Option<String> {
+    match (&error.key, error.at) {
+        // What is missing at the top is nowhere.
+        (Some(missing), None | Some(0)) => Some(missing.clone()),
+        (Some(missing), Some(at)) => Some(format!("{}.{missing}", path_at(text, at)?)),
+        (None, at) => path_at(text, at?),
+    }
+}
+
 /// The dotted path of what stands at a place of a text that `toml` itself wrote: one key per line below its header.
-pub(super) fn path_at(text: &str, at: usize) -> Option<String> {
+fn path_at(text: &str, at: usize) -> Option<String> {
     let upto = text.get(..at)?;
     let line = text.lines().nth(upto.matches('\n').count())?;
     let header = |line: &str| line.trim_matches(['[', ']']).to_owned();

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Function, Range, Wrong};
+use super::{Function, Range, error::Wrong};
 use crate::Span;
 
 /// What a link must respect.
@@ -49,13 +49,16 @@ impl Limits {
     /// Is a range no range, or the block none?
     pub(super) fn check(&self) -> Result<(), Wrong> {
         if !(1..=125).contains(&self.block) {
-            return Err(Wrong::at("limits.block", "must be 1 to 125"));
+            return Err(Wrong::at("limits.block", "must be 1 to 125 registers"));
         }
         let ranges = self.forbidden.iter().chain(&self.readable);
         match ranges.into_iter().find(|range| range.from > range.to) {
-            Some(Range { from, to, .. }) => {
-                Err(Wrong::at("limits", format!("the range from {from} to {to} ends before it begins")))
-            }
+            Some(Range { from, to, .. }) => Err(Wrong::at(
+                "limits",
+                format!(
+                    "has a range from {from} to {to} that ends before it begins: write the lower register as `from`"
+                ),
+            )),
             None => Ok(()),
         }
     }
@@ -65,16 +68,16 @@ impl Limits {
         let count = u32::from(last) - u32::from(first) + 1;
         if count > u32::from(self.block) {
             return Some(format!(
-                "has {count} registers, which must come in one request, and limits.block allows {}",
+                "has {count} registers, which must come in one request, and limits.block allows {}: raise it, or leave the point out",
                 self.block
             ));
         }
         if self.forbidden.iter().any(|range| range.touches(function, first, last)) {
-            return Some("lies in limits.forbidden".to_owned());
+            return Some("lies in limits.forbidden: leave the point out, or mend that range".to_owned());
         }
         let within = |range: &Range| range.contains(function, first, last);
         if !self.readable.is_empty() && !self.readable.iter().any(within) {
-            return Some("lies in none of limits.readable".to_owned());
+            return Some("lies in none of limits.readable: add a range that has it".to_owned());
         }
         None
     }

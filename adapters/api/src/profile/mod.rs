@@ -5,6 +5,7 @@
 //! description leaves open.
 
 mod command;
+mod error;
 mod extend;
 mod limits;
 mod part;
@@ -21,8 +22,10 @@ use std::{
 
 use serde::Deserialize;
 
+use self::error::Wrong;
 pub use self::{
     command::{CommandTable, ParameterTable, Plain, Way},
+    error::ProfileError,
     limits::Limits,
     part::{Identity, PARTS, Part, Ratings, Text},
     point::{Point, Term},
@@ -111,6 +114,7 @@ pub struct Profile {
     #[serde(default)]
     pub maker: Vec<Maker>,
     /// Where the facts come from, and what is unverified.
+    #[serde(default)]
     pub sources: Vec<String>,
 }
 
@@ -177,45 +181,6 @@ impl Sentinel {
     }
 }
 
-/// A profile's file that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("profile {name}: {message}")]
-pub struct ProfileError {
-    /// The profile.
-    pub name: String,
-    /// What is wrong.
-    pub message: String,
-    /// Where in the text the parser found it, in bytes.
-    pub at: Option<usize>,
-    /// Or at which key, dotted.
-    pub key: Option<String>,
-}
-
-impl ProfileError {
-    fn parsed(name: &str, error: &toml::de::Error) -> Self {
-        Self {
-            name: name.to_owned(),
-            message: error.message().trim_end().to_owned(),
-            at: error.span().map(|span| span.start),
-            key: None,
-        }
-    }
-}
-
-/// A mistake at a key.
-struct Wrong {
-    key: String,
-    message: String,
-}
-
-impl Wrong {
-    /// The message goes on from the key's name.
-    fn at(key: impl Into<String>, message: impl std::fmt::Display) -> Self {
-        let key = key.into();
-        Self { message: format!("{key} {message}"), key }
-    }
-}
-
 impl Profile {
     /// Reads a profile. It may extend one that is compiled in.
     ///
@@ -243,7 +208,7 @@ impl Profile {
                 let text = toml::to_string(&table).expect("a table can be written");
                 toml::from_str(&text).map_err(|error| {
                     let error = parsed(&error);
-                    let key = error.at.and_then(|at| extend::path_at(&text, at));
+                    let key = extend::key_of(&text, &error);
                     ProfileError { at: None, key, ..error }
                 })?
             }
@@ -263,7 +228,10 @@ impl Profile {
 
     fn check(&self) -> Result<(), Wrong> {
         if self.discovery.is_none() && self.all_points().next().is_none() {
-            return Err(Wrong::at("points", "are missing, and it has no `discovery`"));
+            return Err(Wrong::at(
+                "points",
+                "are missing: write a table `[points]`, or `extends` a profile that has one",
+            ));
         }
         self.limits.check()?;
         if let Some(part) = self.parts.keys().find(|part| !PARTS.contains(&part.as_str())) {
@@ -378,9 +346,20 @@ mod tests {
     #[test]
     fn every_profile_loads() {
         for (name, text) in FILES {
-            Profile::parse(name, text).unwrap();
+            let profile = Profile::parse(name, text).unwrap();
+            assert!(!profile.sources.is_empty(), "{name} says where its facts come from");
         }
         assert!(builtin().contains_key("sunspec") && builtin().contains_key("eastron-sdm630"));
+    }
+
+    #[test]
+    fn the_examples_of_the_guides_are_profiles() {
+        let first = |guide: &'static str| guide.split("```toml\n").nth(1)?.split("```").next();
+        let whole = first(include_str!("../../../README.md")).unwrap();
+        assert!(Profile::parse("guide", whole).unwrap().commands.contains_key("set_battery_mode"));
+        let extending = first(include_str!("../../../../README.md")).unwrap();
+        let extending = Profile::parse("eastron-sdm630", extending).unwrap();
+        assert_eq!((extending.limits.timeout.to_string().as_str(), extending.limits.block), ("3s", 80));
     }
 
     #[test]
@@ -419,7 +398,7 @@ mod tests {
             assert!(error.contains("points.activePower") && error.contains(word), "{error}");
         }
         let error = parse("forbidden = [{ from = 9, to = 7 }]", 5).unwrap_err();
-        assert!(error.contains("from 9 to 7 ends before it begins"), "{error}");
+        assert!(error.contains("from 9 to 7 that ends before it begins"), "{error}");
     }
 
     #[test]

@@ -149,12 +149,16 @@ impl TryFrom<PointTable> for Point {
             return Err("has no `terms`: list at least one".to_owned());
         }
         let number = |word: &String| {
-            word.parse().map_err(|_| format!("`words` has the key `{word}`, which is no number"))
+            word.parse().map_err(|_| {
+                format!(
+                    "`words` has the key `{word}`, which is no number: write the raw number, like 0 = \"off\""
+                )
+            })
         };
         let words = table.words.iter().map(|(raw, word)| Ok((number(raw)?, word.clone())));
         let words = words.collect::<Result<BTreeMap<_, _>, String>>()?;
         if !words.is_empty() && terms.len() > 1 {
-            return Err("has `words` for a sum: a meaning belongs to one register".to_owned());
+            return Err("has `words` for a sum, and a meaning belongs to one register: keep one term, or leave `words` out".to_owned());
         }
         let range = table.range.map(|[least, greatest]| (least, greatest));
         if range.is_some_and(|(least, greatest)| !least.lt(&greatest)) {
@@ -193,12 +197,17 @@ impl TryFrom<TermTable> for Term {
         let count = kind.registers();
         let registers = match (table.register, table.registers) {
             (Some(first), None) => {
-                let last = first.checked_add(count - 1).ok_or("ends above register 65535")?;
+                let last = first
+                    .checked_add(count - 1)
+                    .ok_or("ends above register 65535: check `register` and `type`")?;
                 (first..=last).collect()
             }
             (None, Some(all)) if all.len() == usize::from(count) => all,
             (None, Some(all)) => {
-                return Err(format!("lists {} registers, and its type takes {count}", all.len()));
+                return Err(format!(
+                    "lists {} registers, and its type takes {count}: list as many, or choose another `type`",
+                    all.len()
+                ));
             }
             (Some(_), Some(_)) => {
                 return Err("has `register` and `registers`: keep one of the two".to_owned());

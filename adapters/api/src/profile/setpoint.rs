@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{PARTS, RegisterType, WordOrder, Wrong, command::LONGEST_PROOF};
+use super::{PARTS, RegisterType, WordOrder, command::LONGEST_PROOF, error::Wrong};
 use crate::Span;
 
 /// One setpoint.
@@ -201,7 +201,12 @@ impl Setpoint {
             return Err(Wrong::at(key, format!("is no setpoint; known are {known}")));
         };
         if let Some(missing) = must.iter().find(|state| !self.states.contains_key(**state)) {
-            return Err(Wrong::at(key, format!("needs the state `{missing}`")));
+            return Err(Wrong::at(
+                key.clone(),
+                format!(
+                    "needs the state `{missing}`: write a table `[{key}.states.{missing}]` with its `writes`"
+                ),
+            ));
         }
         if self.verify_for.is_some_and(|span| span.0 > LONGEST_PROOF) {
             return Err(Wrong::at(
@@ -220,7 +225,10 @@ impl Setpoint {
                 return Err(Wrong::at(key, format!("is no state of `{group}`; known are {known}")));
             }
             if table.writes.is_empty() && !(wears && matches!(state.as_str(), "auto" | "off")) {
-                return Err(Wrong::at(key, "has no `writes`"));
+                return Err(Wrong::at(
+                    key,
+                    "has no `writes`: list at least one, like [{ register = 1, value = 0 }]",
+                ));
             }
             let mut before = None;
             for write in &table.writes {
@@ -255,7 +263,7 @@ impl Write {
         if let Some(raw) =
             [self.value, self.min, self.max, self.otherwise].into_iter().flatten().find(|raw| !fits(*raw))
         {
-            return Err(format!("{at}: {raw} does not fit into its type"));
+            return Err(format!("{at}: {raw} does not fit into its type: choose a larger `type`"));
         }
         if self.from == Some(Quantity::Timer) && timer.is_none_or(|timer| timer.fixed) {
             return Err(format!(
@@ -267,13 +275,15 @@ impl Write {
         }
         let alone = self.kind.registers() == 1;
         if (self.mask.is_some() || self.single) && !alone {
-            return Err(format!("{at}: `mask` and `single` go with one register"));
+            return Err(format!(
+                "{at}: `mask` and `single` go with one register: leave them out, or set `type` to u16 or i16"
+            ));
         }
         if self.mask.zip(self.value).is_some_and(|(mask, value)| value & !i64::from(mask) != 0) {
-            return Err(format!("{at}: `value` has bits that `mask` does not change"));
+            return Err(format!("{at}: `value` has bits that `mask` does not change: add them to the mask"));
         }
         if self.register.checked_add(self.kind.registers() - 1).is_none() {
-            return Err(format!("{at} ends above register 65535"));
+            return Err(format!("{at} ends above register 65535: check `register` and `type`"));
         }
         let adjacent =
             |before: &Self| before.register.checked_add(before.kind.registers()) == Some(self.register);
@@ -294,7 +304,7 @@ impl Setting {
             return Err(Wrong::at(key, "needs `min` up to `max`, and a `scale` other than 0"));
         }
         if self.single && self.kind.registers() > 1 {
-            return Err(Wrong::at(key, "`single` goes with one register"));
+            return Err(Wrong::at(key, "has `single`, which goes with one register: leave it out"));
         }
         Ok(())
     }

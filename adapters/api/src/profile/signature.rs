@@ -104,7 +104,7 @@ struct Table {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "write a number, or a list of numbers")]
 enum OneOrMore {
     One(f64),
     More(Vec<f64>),
@@ -122,7 +122,7 @@ impl TryFrom<Table> for Check {
         }
         .map_err(|why| format!("{place} {why}"))?;
         if usize::from(register) + usize::from(count) > 65_536 {
-            return Err(format!("{place} ends above register 65535"));
+            return Err(format!("{place} ends above register 65535: check `register` and `type`"));
         }
         Ok(Self { function, register, count, expect })
     }
@@ -200,7 +200,7 @@ impl Signature {
     /// What is wrong with it, in words.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.checks.is_empty() {
-            return Err("signature.checks is empty: a device of any kind would fit".to_owned());
+            return Err("signature.checks is empty: a device of any kind would fit; list at least one, or leave `[signature]` out".to_owned());
         }
         Ok(())
     }

@@ -87,6 +87,7 @@ fn plain(setpoint: &Setpoint, group: &str, capability: Capability) -> CommandTab
         idempotent: true,
         verify_for: setpoint.verify_for,
         persistent: setpoint.persistent,
+        falls_back: setpoint.timer.is_some(),
         timer_most: setpoint.timer.map(|timer| timer.longest.0),
         ..blank(capability)
     }
@@ -106,6 +107,7 @@ fn blank(capability: Capability) -> CommandTable {
         local: false,
         exactly_one: Vec::new(),
         parameters: BTreeMap::new(),
+        falls_back: false,
         timer_most: None,
     }
 }
