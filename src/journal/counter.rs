@@ -167,7 +167,7 @@ impl Counter {
 /// The most that can lie between two values, Wh: what the device can move in that time, and one step of a counter
 /// that counts in coarse ones, for it had nearly made that when it was read before.
 fn limit(traits: Traits, elapsed_ms: u64, before: u64, after: u64) -> u64 {
-    let is_step = |step: &&u64| before % **step == 0 && after % **step == 0;
+    let is_step = |step: &&u64| before.is_multiple_of(**step) && after.is_multiple_of(**step);
     let step = STEPS.iter().rev().find(is_step).copied().unwrap_or(1);
     traits.plausible(elapsed_ms) + if step > 1 { step } else { 0 }
 }
