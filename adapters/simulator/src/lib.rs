@@ -15,7 +15,7 @@
 //!
 //! Modules in reading order: `plant` (pure), `live` (the plant on a clock), `sunspec`, `product` and `sdm630` (the
 //! plant as registers), `device` (what a server serves), `modbus` (frames, server and serial line), `fault`, `dial` (faults
-//! in words), `record`, `port`, `home`, `catalogue` (what `maestro simulate` offers).
+//! in words), `record`, `port`, `home`, `catalogue` and `running` (what `maestro simulate` offers and serves).
 
 mod catalogue;
 mod device;
@@ -28,13 +28,14 @@ pub mod plant;
 mod port;
 mod product;
 mod record;
+mod running;
 mod sdm630;
 mod sunspec;
 
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{Running, ServeError, ServeSettings, What, catalogue, serve, serve_profile};
+pub use catalogue::{ServeError, ServeSettings, What, catalogue, serve, serve_profile};
 pub use device::{Device, Exception, RegisterMap, Table, Units, UnknownUnit};
 pub use dial::{Turn, Word, WrongTurn, words};
 pub use fault::{Fault, Scope};
@@ -44,4 +45,5 @@ pub use plant::{BatteryMode, PlantSettings, PlantState};
 pub use port::Port;
 pub use product::{Product, ProductError, ProductSettings};
 pub use record::{Served, Traffic, WriteSeen};
+pub use running::Running;
 pub use sunspec::{EndModel, Layout, SunSpecSettings, Wiring};

@@ -203,7 +203,9 @@ impl Machine {
             }
         }
         let safe = SAFE.iter().find(|name| setpoint.states.contains_key(**name)).copied().unwrap_or_default();
-        let told = Told { state: safe.to_owned(), watts: None, soc: None, holds_for: None, ends: None };
+        // What wears out may still hold it back.
+        let state = states::meant(setpoint, &self.memory, &self.factory).unwrap_or(safe).to_owned();
+        let told = Told { state, watts: None, soc: None, holds_for: None, ends: None };
         self.told.insert(group.to_owned(), told);
     }
 

@@ -177,3 +177,33 @@ async fn models_can_move_and_change_while_it_runs() {
     assert_eq!(models(&mut wire, 40_000).await[1], (113, 60));
     assert_eq!(find(&mut wire, 124, 0).await, storage);
 }
+
+#[tokio::test]
+async fn a_battery_may_describe_itself() {
+    let (home, mut wire) = start(Layout::Bank, Wiring::Three, 12.0).await;
+    let chain =
+        [(1, 66), (103, 50), (120, 26), (121, 30), (122, 44), (123, 24), (802, 62), (1, 66), (203, 105)];
+    assert_eq!(models(&mut wire, 40_000).await, chain);
+    let now = home.now();
+    let at = find(&mut wire, 802, 0).await;
+    let bank = wire.read(3, at, 64).await.unwrap();
+    assert_eq!((f64::from(bank[47] as i16), bank[11], bank[56] as i16), (now.battery, 5_000, -2));
+    assert_eq!((bank[16], bank[22], bank[4], bank[3]), (4, 3, 5_000, 10_000));
+    let volts = f64::from(bank[34]) / 10.0;
+    assert!((f64::from(bank[44] as i16) / 100.0 * volts - now.battery).abs() < 5.0 && bank[6] == 0xFFFF);
+    let at = find(&mut wire, 122, 0).await;
+    let status = wire.read(3, at, 46).await.unwrap();
+    assert_eq!((status[2], status[4], text(&status[37..41])), (7, 1, "RTC".to_owned()));
+    let wh = status[5..9].iter().fold(0_u64, |wh, word| wh << 16 | u64::from(*word));
+    assert!((wh as f64 - now.counters.produced_wh()).abs() < 2.0);
+}
+
+#[tokio::test]
+async fn the_whole_700_series_is_walked_over() {
+    let (_home, mut wire) = start(Layout::DerWhole, Wiring::Split, 12.0).await;
+    let ids: Vec<u16> = models(&mut wire, 40_000).await.into_iter().map(|(id, _)| id).collect();
+    let chain = [1, 701, 702, 703, 704, 705, 706, 707, 708, 709, 710, 711, 712, 713, 714, 715, 1, 202];
+    assert_eq!(ids, chain);
+    let at = find(&mut wire, 705, 0).await;
+    assert_eq!(wire.read(3, at + 2, 2).await.unwrap(), [0xFFFF; 2]);
+}

@@ -209,3 +209,17 @@ async fn what_it_does_not_know_is_refused_whole_or_moved_to_its_end() {
     assert_eq!(wire.ask(7, &words(6, &[140, 1])).await.unwrap().pdu[0], 6);
     assert_eq!(wire.ask(7, &words(6, &[131, 1])).await.unwrap().pdu, [0x86, 1]);
 }
+
+#[tokio::test]
+async fn what_wears_out_outlasts_a_timer() {
+    let wears = "[setpoints.battery]\npart = 'battery'\ntimer = { longest = '60s' }\n[setpoints.battery.states]\n\
+        auto.writes = [{ register = 100, value = 0 }]\n\
+        hold.writes = [{ register = 100, value = 0 }, { register = 105, value = 0, persistent = true }]\n\
+        charge.writes = [{ register = 100, value = 1 }, { register = 101, from = 'power' }, { register = 102, from = 'timer' }]\n";
+    let product = start(wears).await;
+    write(&product, 105, &[0]).await.unwrap();
+    write(&product, 100, &[1, 600, 30]).await.unwrap();
+    assert_eq!((state(&product, "battery").as_str(), product.now().battery), ("charge", -600.0));
+    product.skip(MINUTE);
+    assert_eq!((state(&product, "battery").as_str(), product.fallbacks()), ("hold", 1));
+}
