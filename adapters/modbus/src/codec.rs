@@ -8,15 +8,18 @@ use adapter_api::profile::{RegisterType, WordOrder};
 /// The most that a SunSpec scale factor shifts.
 const MAX_SHIFT: i16 = 10;
 
-/// The raw number in the registers of a profile's point; `None` when they are too few, or a NaN.
-pub fn number(words: &[u16], kind: RegisterType, order: WordOrder) -> Option<f64> {
-    let words = words.get(..usize::from(kind.registers()))?;
+/// The raw bits of registers in the order of the table.
+pub fn bits(words: &[u16], order: WordOrder) -> u64 {
     let push = |bits: u64, word: &u16| bits << 16 | u64::from(*word);
-    let bits = match order {
+    match order {
         WordOrder::Big => words.iter().fold(0, push),
         WordOrder::Little => words.iter().rev().fold(0, push),
-    };
-    // The casts cut `bits` to the width that `registers` gave it.
+    }
+}
+
+/// The number that raw bits are, of so many as the type takes; `None` for a NaN.
+pub fn of_bits(bits: u64, kind: RegisterType) -> Option<f64> {
+    // The casts cut `bits` to the width of the type.
     let value = match kind {
         RegisterType::U16 | RegisterType::U32 | RegisterType::U64 => bits as f64,
         RegisterType::I16 => f64::from(bits as u16 as i16),
@@ -25,6 +28,22 @@ pub fn number(words: &[u16], kind: RegisterType, order: WordOrder) -> Option<f64
         RegisterType::F32 => f64::from(f32::from_bits(bits as u32)),
     };
     value.is_finite().then_some(value)
+}
+
+/// The raw number in the registers of a profile's point; `None` when they are too few, or a NaN.
+pub fn number(words: &[u16], kind: RegisterType, order: WordOrder) -> Option<f64> {
+    of_bits(bits(words.get(..usize::from(kind.registers()))?, order), kind)
+}
+
+/// The registers of a whole raw number, which must fit into its type; of a float, the float of that number.
+pub fn registers(raw: i64, kind: RegisterType, order: WordOrder) -> Vec<u16> {
+    let bits = if kind == RegisterType::F32 { u64::from((raw as f32).to_bits()) } else { raw as u64 };
+    let count = kind.registers();
+    let words = (0..count).map(|place| (bits >> (16 * place)) as u16);
+    match order {
+        WordOrder::Big => words.rev().collect(),
+        WordOrder::Little => words.collect(),
+    }
 }
 
 /// raw × scale, as the decimal that is meant: 7 × 0.1 is 0.7.
@@ -82,7 +101,7 @@ mod tests {
     use super::*;
 
     /// The registers of some bits, high word first.
-    fn registers(bits: u64, count: usize) -> Vec<u16> {
+    fn words_of(bits: u64, count: usize) -> Vec<u16> {
         let words: Vec<u16> =
             bits.to_be_bytes().chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect();
         words[4 - count..].to_vec()
@@ -103,7 +122,7 @@ mod tests {
                 (F32, 2, Some(float).filter(|value| value.is_finite())),
             ];
             for (kind, count, wanted) in cases {
-                let mut words = registers(raw, count);
+                let mut words = words_of(raw, count);
                 prop_assert_eq!(number(&words, kind, WordOrder::Big), wanted);
                 words.reverse();
                 prop_assert_eq!(number(&words, kind, WordOrder::Little), wanted);
@@ -139,6 +158,27 @@ mod tests {
         assert_eq!(number(&[0xFFFD, 0xFFFF, 0xFFFF, 0xFFFF], I64, little), Some(-3.0));
         assert_eq!(number(&[0x4366, 0x4CCD], F32, big), Some(f64::from(230.3_f32)));
         assert_eq!(number(&[0x4CCD, 0x4366], F32, little), Some(f64::from(230.3_f32)));
+    }
+
+    #[test]
+    fn whole_numbers_become_the_registers_that_they_come_from() {
+        use RegisterType::{F32, I16, I32, I64, U16, U32, U64};
+        for (raw, kind) in [
+            (0xFFFF_i64, U16),
+            (-1, I16),
+            (0x0001_0002, U32),
+            (-70_000, I32),
+            (1 << 40, U64),
+            (-3, I64),
+            (-4_321, F32),
+        ] {
+            for order in [WordOrder::Big, WordOrder::Little] {
+                let words = registers(raw, kind, order);
+                assert_eq!(words.len(), usize::from(kind.registers()));
+                assert_eq!(number(&words, kind, order), Some(raw as f64), "{kind:?} {order:?}");
+            }
+        }
+        assert_eq!(registers(0x0001_0002, U32, WordOrder::Little), [2, 1]);
     }
 
     #[test]

@@ -1,19 +1,14 @@
 //! The devices as they are known before anything answers: from the configuration and the profile.
 //! Pure.
 
-use adapter_api::{Capability, CapabilityInfo, CommandSpec, DeviceInfo, ParameterKind, profile::Discovery};
+use adapter_api::{Capability, CapabilityInfo, CommandSpec, DeviceInfo, ParameterKind};
 
-use crate::{config::Settings, meter, sunspec, units::resolve};
+use crate::{config::Settings, driver::declared, units::resolve};
 
-/// The enabled devices of a connection. A device that describes itself is declared with the parts
-/// that have a table of their own; what else it has is announced once it answers.
+/// The enabled devices of a connection: each with the parts that have a table of their own. What else it has is
+/// announced once it answers.
 pub fn declare(connection: &str, settings: &Settings) -> Vec<DeviceInfo> {
-    let units = resolve(connection, settings);
-    let devices = units.iter().flat_map(|unit| match unit.profile.discovery {
-        Some(Discovery::Sunspec) => sunspec::declared(unit),
-        None => vec![meter::describe(unit)],
-    });
-    devices.collect()
+    resolve(connection, settings).iter().flat_map(declared).collect()
 }
 
 /// Completes a description with the capabilities of its commands and with `refresh`, which every
@@ -50,13 +45,13 @@ mod tests {
 
     use super::*;
 
-    fn declared(devices: &str) -> Vec<DeviceInfo> {
+    fn of(devices: &str) -> Vec<DeviceInfo> {
         declare("home", &toml::from_str(&format!("address = 'tcp://x'\n{devices}")).unwrap())
     }
 
     #[test]
     fn what_is_configured_is_known_before_it_answers() {
-        let all = declared(
+        let all = of(
             "[device.roof]\nprofile = 'sunspec'\nname = 'Roof'\nroom = 'attic'\ncontrol = true\nmax_power = 5000\n\
              max_import = 7000\nmax_export = 0\ncharge_power = 3000\n\
              [device.roof-battery]\ncontrol = false\ndischarge_power = 2000\n\
@@ -88,8 +83,8 @@ mod tests {
     #[test]
     fn disabled_devices_are_left_out() {
         let off = "[device.roof]\nprofile = 'sunspec'\nenabled = false\n";
-        assert_eq!(declared(off), []);
-        let one = declared(&format!("{off}[device.roof-battery]\nenabled = true"));
+        assert_eq!(of(off), []);
+        let one = of(&format!("{off}[device.roof-battery]\nenabled = true"));
         assert_eq!(one.len(), 1);
         assert_eq!(one[0].id.as_str(), "roof-battery");
     }

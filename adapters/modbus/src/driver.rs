@@ -4,17 +4,18 @@
 use std::time::Duration;
 
 use adapter_api::{
-    AdapterError, Clock, DeviceInfo, Driver, Fault, Job, Problem, ReadBack, Reading, Store, Unit, UnitId,
-    Wanted, WriteOutcome, Written, profile::Discovery,
+    AdapterError, Clock, Counter, DeviceId, DeviceInfo, Driver, Fault, Job, Moment, Problem, ReadBack,
+    Reading, Store, Unit, UnitId, Wanted, WriteOutcome, Written, profile::Discovery,
 };
 
 use crate::{
     client::Link,
-    config::{Address, Settings},
+    config::{Address, BATTERY, Settings},
     learned::Learned,
-    load,
-    meter::{self, Meter},
+    load, mixed,
     port::Port,
+    reading::sifted,
+    registers::{self, Registers, carries},
     sunspec::{self, Sunspec},
     units::{UnitConfig, resolve},
 };
@@ -27,15 +28,13 @@ pub(crate) struct ModbusDriver {
     store: Store,
 }
 
+/// A unit that describes itself, one with registers, or both.
 struct Member {
     config: UnitConfig,
-    kind: Kind,
+    sunspec: Option<Sunspec>,
+    registers: Option<Registers>,
     learned: Learned,
-}
-
-enum Kind {
-    Meter(Meter),
-    Sunspec(Sunspec),
+    disbelieved: Vec<(DeviceId, Counter, u64)>,
 }
 
 impl ModbusDriver {
@@ -48,23 +47,99 @@ impl ModbusDriver {
         store: Store,
     ) -> Result<Self, AdapterError> {
         let address: Address = settings.address.parse().map_err(AdapterError)?;
-        let member = |config: UnitConfig| {
-            let kind = match config.profile.discovery {
-                Some(Discovery::Sunspec) => Kind::Sunspec(Sunspec::default()),
-                None => Kind::Meter(Meter::new(&config)),
-            };
-            Member { config, kind, learned: Learned::default() }
-        };
-        let units = resolve(connection, settings).into_iter().map(member).collect();
-        Ok(Self { link: Link::new(address, settings), units, clock, store })
+        let mut link = Link::new(address, settings);
+        let units = resolve(connection, settings).into_iter().map(|config| {
+            link.heed(&config.profile.limits);
+            Member {
+                sunspec: config.profile.discovery.map(|Discovery::Sunspec| Sunspec::default()),
+                registers: registers::exist(config.profile).then(|| Registers::new(&config)),
+                config,
+                learned: Learned::default(),
+                disbelieved: Vec::new(),
+            }
+        });
+        Ok(Self { units: units.collect(), link, clock, store })
     }
 
-    fn member(&mut self, unit: &UnitId) -> Option<(&mut Kind, Port<'_>)> {
+    fn turn_of(&mut self, unit: &UnitId) -> Option<Turn<'_>> {
         let member = self.units.iter_mut().find(|member| member.config.id == *unit)?;
-        let Member { config, kind, learned } = member;
+        let Member { config, sunspec, registers, learned, disbelieved } = member;
         let (store, clock) = (&self.store, &self.clock);
-        Some((kind, Port { unit: config, store, clock, link: &mut self.link, learned }))
+        let port = Port { unit: config, store, clock, link: &mut self.link, learned };
+        Some(Turn { sunspec: sunspec.as_mut(), registers: registers.as_mut(), disbelieved, port })
     }
+}
+
+/// One unit's turn on the link.
+struct Turn<'a> {
+    sunspec: Option<&'a mut Sunspec>,
+    registers: Option<&'a mut Registers>,
+    disbelieved: &'a mut Vec<(DeviceId, Counter, u64)>,
+    port: Port<'a>,
+}
+
+impl Turn<'_> {
+    async fn probe(mut self) -> Result<Vec<DeviceInfo>, Fault> {
+        let own = match &mut self.sunspec {
+            Some(sunspec) => sunspec.probe(&mut self.port).await?,
+            None => Vec::new(),
+        };
+        match (self.registers, self.sunspec) {
+            (None, _) => Ok(own),
+            (Some(registers), None) => registers.probe(&mut self.port).await,
+            (Some(registers), Some(_)) => {
+                let added = registers.probe(&mut self.port).await?;
+                Ok(mixed::devices(self.port.unit, own, added))
+            }
+        }
+    }
+
+    async fn read(mut self, wanted: Wanted, now: Moment) -> Result<Vec<Reading>, Fault> {
+        let mut own = Vec::new();
+        if let Some(sunspec) = &mut self.sunspec {
+            for reading in sunspec.read(&mut self.port, now).await? {
+                let device = reading.device.clone();
+                let (reading, times) = sifted(reading);
+                if times > 0 {
+                    self.disbelieved.push((device, Counter::OutOfRange, times));
+                }
+                own.extend(reading);
+            }
+        }
+        let Some(registers) = self.registers else { return Ok(own) };
+        let added = registers.read(&mut self.port, wanted, now).await?;
+        self.disbelieved.append(&mut registers.disbelieved());
+        Ok(match self.sunspec {
+            Some(_) => mixed::readings(self.port.unit, own, added, registers.has(BATTERY)),
+            None => added,
+        })
+    }
+
+    async fn write(mut self, job: &Job) -> Written {
+        let unit = self.port.unit;
+        match (self.registers, self.sunspec) {
+            (Some(registers), sunspec) if sunspec.is_none() || carries(unit.profile, &job.command) => {
+                registers.write(&mut self.port, job).await
+            }
+            (_, Some(sunspec)) => sunspec.write(&mut self.port, job).await,
+            (_, None) => Written::Ended(WriteOutcome::Rejected { reason: none_taken(job) }),
+        }
+    }
+
+    async fn read_back(mut self, job: &Job) -> ReadBack {
+        let unit = self.port.unit;
+        match (self.registers, self.sunspec) {
+            (Some(registers), sunspec) if sunspec.is_none() || carries(unit.profile, &job.command) => {
+                registers.read_back(&mut self.port, job).await
+            }
+            (_, Some(sunspec)) => sunspec.read_back(&mut self.port, job).await,
+            (_, None) => ReadBack::Nothing,
+        }
+    }
+}
+
+fn none_taken(job: &Job) -> String {
+    format!("{} takes no command but refresh", job.device)
 }
 
 fn no_such_unit(unit: &UnitId) -> Problem {
@@ -74,20 +149,24 @@ fn no_such_unit(unit: &UnitId) -> Problem {
     )
 }
 
+/// The devices that a unit is known to have before it answers.
+pub(crate) fn declared(unit: &UnitConfig) -> Vec<DeviceInfo> {
+    let added = || registers::declared(unit);
+    match unit.profile.discovery {
+        None => added(),
+        Some(Discovery::Sunspec) if registers::exist(unit.profile) => {
+            mixed::devices(unit, sunspec::declared(unit), added())
+        }
+        Some(Discovery::Sunspec) => sunspec::declared(unit),
+    }
+}
+
 impl Driver for ModbusDriver {
     fn units(&self) -> Vec<Unit> {
-        let devices = |unit: &UnitConfig, kind: &Kind| match kind {
-            Kind::Meter(_) => vec![meter::describe(unit)],
-            Kind::Sunspec(_) => sunspec::declared(unit),
-        };
-        let interval = |unit: &UnitConfig, kind: &Kind| match kind {
-            Kind::Meter(_) => meter::interval(unit),
-            Kind::Sunspec(_) => unit.interval,
-        };
-        let unit = |Member { config, kind, .. }: &Member| Unit {
+        let unit = |Member { config, .. }: &Member| Unit {
             id: config.id.clone(),
-            devices: devices(config, kind).into_iter().map(|device| device.id).collect(),
-            interval: interval(config, kind),
+            devices: declared(config).into_iter().map(|device| device.id).collect(),
+            interval: registers::interval(config),
             sleeps: config.profile.sleeps.then(|| config.main.id.clone()),
         };
         self.units.iter().map(unit).collect()
@@ -95,50 +174,41 @@ impl Driver for ModbusDriver {
 
     fn turn(&self, unit: &UnitId) -> Duration {
         let member = self.units.iter().find(|member| member.config.id == *unit);
-        member.map_or(Duration::ZERO, |Member { config, kind, .. }| match kind {
-            Kind::Meter(_) => {
-                let share = load::of_profile(self.link.address(), config);
-                share.mul_f64(meter::interval(config).as_secs_f64() / config.interval.as_secs_f64())
-            }
-            Kind::Sunspec(sunspec) => {
-                load::round(self.link.address(), config, &sunspec.extents(config.block))
-            }
+        member.map_or(Duration::ZERO, |Member { config, sunspec, .. }| {
+            let (address, interval) = (self.link.address(), registers::interval(config));
+            let share = load::of_profile(address, config);
+            let registers = share.mul_f64(interval.as_secs_f64() / config.interval.as_secs_f64());
+            let models = sunspec.as_ref().map(|sunspec| sunspec.extents(config.block)).unwrap_or_default();
+            registers + load::round(address, config, &models)
         })
     }
 
+    fn disbelieved(&mut self) -> Vec<(DeviceId, Counter, u64)> {
+        self.units.iter_mut().flat_map(|member| std::mem::take(&mut member.disbelieved)).collect()
+    }
+
     async fn probe(&mut self, unit: &UnitId) -> Result<Vec<DeviceInfo>, Fault> {
-        let (kind, mut port) = self.member(unit).ok_or_else(|| Fault::Answered(no_such_unit(unit)))?;
-        match kind {
-            Kind::Meter(meter) => meter.probe(&mut port).await,
-            Kind::Sunspec(sunspec) => sunspec.probe(&mut port).await,
-        }
+        let turn = self.turn_of(unit).ok_or_else(|| Fault::Answered(no_such_unit(unit)))?;
+        turn.probe().await
     }
 
     async fn read(&mut self, unit: &UnitId, wanted: Wanted) -> Result<Vec<Reading>, Fault> {
         // Before the first request: a reading must not be younger than its values.
         let now = self.clock.now();
-        let (kind, mut port) = self.member(unit).ok_or_else(|| Fault::Answered(no_such_unit(unit)))?;
-        match kind {
-            Kind::Meter(meter) => meter.read(&mut port, wanted, now).await,
-            Kind::Sunspec(sunspec) => sunspec.read(&mut port, now).await,
-        }
+        let turn = self.turn_of(unit).ok_or_else(|| Fault::Answered(no_such_unit(unit)))?;
+        turn.read(wanted, now).await
     }
 
     async fn write(&mut self, job: &Job) -> Written {
-        match self.member(&job.unit) {
-            Some((Kind::Sunspec(sunspec), mut port)) => sunspec.write(&mut port, job).await,
-            Some((Kind::Meter(_), _)) => {
-                let reason = format!("{} takes no command but refresh", job.device);
-                Written::Ended(WriteOutcome::Rejected { reason })
-            }
+        match self.turn_of(&job.unit) {
+            Some(turn) => turn.write(job).await,
             None => Written::Ended(WriteOutcome::Rejected { reason: no_such_unit(&job.unit).to_string() }),
         }
     }
 
     async fn read_back(&mut self, job: &Job) -> ReadBack {
-        match self.member(&job.unit) {
-            Some((Kind::Sunspec(sunspec), mut port)) => sunspec.read_back(&mut port, job).await,
-            Some((Kind::Meter(_), _)) => ReadBack::Nothing,
+        match self.turn_of(&job.unit) {
+            Some(turn) => turn.read_back(job).await,
             None => ReadBack::Failed(Fault::Answered(no_such_unit(&job.unit))),
         }
     }

@@ -18,14 +18,18 @@
 //! | `load` | how much of a line's time its units take, pure |
 //! | `client` | the link: opening, deadlines, checks of every answer, what an unanswered request may still bring |
 //! | `reading` | values → readings: signs, magnitudes, quality |
-//! | `meter` | profiled register devices |
+//! | `registers` | profiled register devices: points, parts, commands |
 //! | `sunspec` | devices that describe themselves by SunSpec models |
+//! | `mixed` | devices of both kinds at once, pure |
+//! | `wanted` | what a battery command wants, whatever carries it; pure |
+//! | `checks` | what a profile's check says of registers, pure |
 //! | `field` | scan and probe, for installers |
 //! | `driver` | the unit's turn: [`adapter_api::Driver`] on top of all this |
 //!
 //! It never decides when something is read or whether a command may run: that is `adapter_api::drive`
 //! and the gateway's admission.
 
+mod checks;
 mod client;
 pub mod codec;
 mod config;
@@ -35,16 +39,18 @@ mod fetch;
 mod field;
 mod learned;
 mod load;
-mod meter;
+mod mixed;
 pub mod plan;
 mod port;
 mod reading;
+mod registers;
 mod sunspec;
 #[cfg(test)]
 mod testing;
 mod units;
+mod wanted;
 
-use adapter_api::{Adapter, AdapterError, BoxFuture, Context, Schedule, drive};
+use adapter_api::{Adapter, AdapterError, BoxFuture, Clock, Context, Driver, Schedule, Store, drive};
 
 pub use self::{
     config::{Device, Mistake, Settings},
@@ -63,6 +69,19 @@ struct Modbus {
 /// The adapter of one connection. `connection` is the name of its table.
 pub fn adapter(connection: &str, settings: &Settings) -> Box<dyn Adapter> {
     Box::new(Modbus { connection: connection.to_owned(), settings: settings.clone() })
+}
+
+/// The driver of one connection by itself, for those who bring their own clock and their own turns.
+///
+/// # Errors
+/// When the address is none; `Settings::check` finds that first.
+pub fn driver(
+    connection: &str,
+    settings: &Settings,
+    clock: Clock,
+    store: Store,
+) -> Result<impl Driver + use<>, AdapterError> {
+    driver::ModbusDriver::new(connection, settings, clock, store)
 }
 
 impl Adapter for Modbus {

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use adapter_api::{
     Schedule, Span,
-    profile::{Class, Profile},
+    profile::{Class, known},
 };
 
 use crate::{
     client::{Form, Pace},
     config::{Address, Settings},
-    meter,
     plan::{Extent, plan},
+    registers,
     units::{UnitConfig, resolve},
 };
 
@@ -38,15 +38,10 @@ fn exchange(address: &Address, pace: Pace, function: u8, count: u16) -> Duration
 pub(crate) fn of_profile(address: &Address, unit: &UnitConfig) -> Duration {
     let shares = Class::ALL.into_iter().filter_map(|class| {
         let period = class.period(unit.interval)?;
-        let extents = extents(unit.profile, class);
+        let extents = registers::extents(unit, |point| point.class == class);
         Some(round(address, unit, &extents).mul_f64(unit.interval.as_secs_f64() / period.as_secs_f64()))
     });
     shares.sum()
-}
-
-fn extents(profile: &Profile, class: Class) -> Vec<Extent> {
-    let own = profile.points.values().filter(|point| point.class == class);
-    own.map(meter::extent).collect()
 }
 
 impl Settings {
@@ -74,10 +69,17 @@ impl Settings {
         Some(("interval".to_owned(), words))
     }
 
-    /// What the connection holds, and whether nobody else can have it: a serial line is one client's.
+    /// Has one of its devices room for one client alone?
+    fn is_one_client(&self) -> bool {
+        let profiles = self.device.values().filter_map(|table| known().get(table.profile.as_deref()?));
+        profiles.into_iter().any(|profile| profile.limits.one_client)
+    }
+
+    /// What the connection holds, and whether nobody else can have it: a serial line is one client's, and some
+    /// devices take no second one.
     pub fn holds(&self) -> Option<(String, bool)> {
         match self.address.parse().ok()? {
-            Address::Tcp(host) => Some((host.to_string(), false)),
+            Address::Tcp(host) => Some((host.to_string(), self.is_one_client())),
             // Two clients of one line take each other's answers, whatever lies between.
             Address::RtuOverTcp(host) => Some((host.to_string(), true)),
             Address::Rtu(line) => Some((line.path, true)),

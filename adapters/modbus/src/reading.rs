@@ -86,6 +86,69 @@ impl Points {
     }
 }
 
+/// The least and the greatest value that a point can have at all, by its unit. None: nobody can say.
+pub(crate) fn bounds(name: &str, unit: &str) -> Option<(f64, f64)> {
+    Some(match unit {
+        "" if name.starts_with("powerFactor") => (-1.001, 1.001),
+        "%" => (0.0, 100.0),
+        "V" => (0.0, 1_500.0),
+        "A" => (-1_000.0, 1_000.0),
+        "Hz" => (40.0, 70.0),
+        "°C" => (-50.0, 150.0),
+        "W" => (-IMPOSSIBLE, IMPOSSIBLE),
+        "kWh" => (0.0, 9e6),
+        _ => return None,
+    })
+}
+
+/// The unit that the familiar names have.
+fn unit_of(name: &str) -> &'static str {
+    let ends = |word: &str| {
+        let phase = name.strip_suffix(['1', '2', '3']).and_then(|name| name.strip_suffix('L'));
+        let name = phase.unwrap_or(name);
+        // `pv1Voltage`, and `voltage` itself.
+        name == word || {
+            let mut chars = word.chars();
+            let first = chars.next().map(|first| first.to_ascii_uppercase());
+            first.is_some_and(|first| {
+                name.strip_suffix(chars.as_str()).is_some_and(|rest| rest.ends_with(first))
+            })
+        }
+    };
+    match name {
+        CONSUMED | PRODUCED => "kWh",
+        "batteryLevel" | "batteryHealth" => "%",
+        _ if ends("voltage") => "V",
+        _ if ends("current") => "A",
+        _ if ends("frequency") => "Hz",
+        _ if ends("temperature") => "°C",
+        "activePower" | "inverterPower" | "loadPower" => "W",
+        _ => "",
+    }
+}
+
+/// Can a point have this value? A power that cannot be is told with the quality of its reading.
+pub(crate) fn is_possible(name: &str, value: f64, bounds: Option<(f64, f64)>) -> bool {
+    // 0 Hz means that there is no AC.
+    let none = name == "frequency" && value == 0.0;
+    none || bounds.is_none_or(|(least, greatest)| (least..=greatest).contains(&value))
+}
+
+/// Takes out of a reading what cannot be, by the points' names. How many values that were, and the power
+/// with them that makes its quality poor; none is left of a reading without points.
+pub(crate) fn sifted(mut reading: Reading) -> (Option<Reading>, u64) {
+    let before = reading.points.len();
+    reading.points.retain(|(point, value)| {
+        let name = point.as_str();
+        let possible = |number: f64| is_possible(name, number, bounds(name, unit_of(name)));
+        name == POWER || value.number().is_none_or(possible)
+    });
+    let out = before - reading.points.len() + usize::from(reading.quality == Quality::Poor);
+    ((!reading.points.is_empty()).then_some(reading), out as u64)
+}
+
+/// The point whose value is told with its quality.
+pub(crate) const POWER: &str = "activePower";
 /// Lifetime counters, kWh.
 pub(crate) const CONSUMED: &str = "energyConsumedTotal";
 pub(crate) const PRODUCED: &str = "energyProducedTotal";
@@ -144,6 +207,33 @@ mod tests {
         points.phases("voltage", &[None, None, None]);
         points.word("operatingState", None);
         assert!(points.reading(&DeviceId::new("m").unwrap(), None, NOW).is_none());
+    }
+
+    #[test]
+    fn what_no_home_has_is_taken_out_and_counted_and_a_power_stays() {
+        let mut points = Points::default();
+        for (name, value) in [
+            ("activePower", 200_000.0),
+            ("voltageL1", 1_501.0),
+            ("pv1Voltage", 1_499.0),
+            ("batteryLevel", 101.0),
+            ("temperature", -51.0),
+            ("frequency", 30.0),
+            (CONSUMED, 9_000_001.0),
+            (PRODUCED, -0.5),
+            ("powerFactor", 1.0),
+            ("thing", 1e12),
+        ] {
+            points.number(name, Some(value));
+        }
+        let reading = points.reading(&DeviceId::new("m").unwrap(), None, NOW).unwrap();
+        let (reading, out) = sifted(reading);
+        let reading = reading.unwrap();
+        let names: Vec<_> = reading.points.iter().map(|(point, _)| point.as_str()).collect();
+        assert_eq!((names, out), (vec!["activePower", "pv1Voltage", "powerFactor", "thing"], 7));
+        assert_eq!(reading.quality, Quality::Poor);
+        assert!(is_possible("frequency", 0.0, bounds("frequency", "Hz")), "no AC");
+        assert!(!is_possible("batteryHealth", 100.5, bounds("batteryHealth", "%")));
     }
 
     #[test]

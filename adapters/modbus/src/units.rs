@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use adapter_api::{
     Bounds, DeviceId, DeviceInfo, DeviceSettings, UnitId,
-    profile::{Discovery, Profile, Range, known},
+    profile::{Discovery, PARTS, Profile, Range, known},
 };
 
 use crate::{
     client::Pace,
-    config::{Device, GRID, PARTS, Settings},
+    config::{BATTERY, Device, GRID, ITSELF, Settings},
     plan::{Barred, Extent, Rules},
 };
 
@@ -70,6 +70,32 @@ impl UnitConfig {
     pub fn parts(&self) -> [&Part; 5] {
         let [grid, second, third] = &self.meters;
         [&self.main, &self.battery, grid, second, third]
+    }
+
+    /// One of them, by its part's name; the device itself has none.
+    pub fn part(&self, name: &str) -> Option<&Part> {
+        match name {
+            ITSELF => Some(&self.main),
+            _ => self
+                .parts()
+                .into_iter()
+                .skip(1)
+                .zip(PARTS)
+                .find(|(_, part)| *part == name)
+                .map(|(part, _)| part),
+        }
+    }
+
+    /// The device itself and the parts that the profile knows by their registers.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let profile = self.profile;
+        std::iter::once(ITSELF).chain(PARTS.into_iter().filter(|part| profile.parts.contains_key(*part)))
+    }
+
+    /// The device that is its battery, where it has one: a part, or the device itself.
+    pub fn battery_device(&self) -> &Part {
+        let is_itself = self.profile.discovery.is_none() && !self.profile.parts.contains_key(BATTERY);
+        if is_itself { &self.main } else { &self.battery }
     }
 
     /// What a description of one of its devices has in common with the others.
@@ -142,8 +168,10 @@ fn unit(connection: &str, settings: &Settings, id: &str, table: &Device) -> Opti
         battery,
         meters,
     };
-    let parts = unit.profile.discovery == Some(Discovery::Sunspec);
-    let alive = unit.main.enabled() || parts && unit.parts().iter().any(|part| part.enabled());
+    let is_any =
+        |part: &str| profile.discovery == Some(Discovery::Sunspec) || profile.parts.contains_key(part);
+    let mut parts = PARTS.into_iter().filter(|part| is_any(part));
+    let alive = unit.main.enabled() || parts.any(|part| unit.part(part).is_some_and(Part::enabled));
     alive.then_some(unit)
 }
 

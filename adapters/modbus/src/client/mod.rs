@@ -26,7 +26,7 @@ mod wire;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use adapter_api::profile::Function;
+use adapter_api::profile::{Function, Limits};
 use tokio::time::{Instant, sleep_until};
 use tokio_modbus::{Request, Response, client::Context};
 
@@ -84,6 +84,13 @@ impl Link {
             port: None,
             last: None,
         }
+    }
+
+    /// Respects what a device needs of the connection beside what is configured.
+    pub fn heed(&mut self, limits: &Limits) {
+        self.pause_after_connect = self.pause_after_connect.max(limits.pause_after_connect.0);
+        let own = limits.idle_close.map(|span| span.0);
+        self.idle_close = self.idle_close.into_iter().chain(own).min();
     }
 
     /// Where it goes to.

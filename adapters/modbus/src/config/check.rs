@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use adapter_api::{
     DeviceId, DeviceType, Protocol, Span,
-    profile::{Profile, known},
+    profile::{PARTS, Profile, Term, known},
 };
 
-use super::{Address, Device, PARTS, Settings};
+use super::{Address, Device, GRID, Settings};
 use crate::{client::MAX_READ, units::WRITE_POINT};
 
 /// What the system takes.
@@ -82,9 +82,8 @@ impl Settings {
                 found.say(&key(name), message);
             }
             let profile = self.device[whole].profile.as_deref().and_then(|name| known().get(name));
-            if profile.is_some_and(|profile| profile.discovery.is_none()) {
-                let message = format!("`{whole}` is one device and has no parts: add `profile` and `unit`");
-                found.say(&key("profile"), message);
+            if let Some(words) = profile.and_then(|profile| no_part(profile, whole, id)) {
+                found.say(&key("profile"), words);
             }
             return;
         }
@@ -108,7 +107,7 @@ impl Settings {
                     for (key_name, set) in
                         [("usage", table.usage.is_some()), ("invert", table.invert.is_some())]
                     {
-                        if set && !meter && profile.discovery.is_none() {
+                        if set && !meter && !has_part(profile, GRID) {
                             let message = format!(
                                 "says what a meter measures, and the profile `{name}` is no meter: remove it"
                             );
@@ -121,7 +120,8 @@ impl Settings {
                         );
                         found.say(&key("block"), message);
                     }
-                    let longest = profile.points.values().map(|point| point.first().kind.registers()).max();
+                    let spans = profile.all_points().flat_map(|(_, _, point)| &point.terms).map(Term::span);
+                    let longest = spans.map(|(first, last)| (last - first).saturating_add(1)).max();
                     if let Some((block, longest)) = table.block.zip(longest).filter(|(b, l)| b < l) {
                         let message = format!(
                             "{block} is too few: the profile `{name}` has a value of {longest} registers, which must come in one request"
@@ -136,10 +136,7 @@ impl Settings {
 
     /// A device's parts take their names before any other device may.
     fn check_parts(&self, id: &str, profile: &Profile, found: &mut Found) {
-        if profile.discovery.is_none() {
-            return;
-        }
-        for part in PARTS {
+        for part in PARTS.into_iter().filter(|part| has_part(profile, part)) {
             let name = format!("{id}-{part}");
             if DeviceId::new(id).is_ok() && DeviceId::new(&name).is_err() {
                 found.say(&format!("device.{id}"), format!("too long: `{name}` must fit into 64 characters"));
@@ -156,7 +153,7 @@ impl Settings {
     fn check_units(&self, found: &mut Found) {
         let mut taken: BTreeMap<u8, &str> = BTreeMap::new();
         for (id, table) in self.device.iter().filter(|(id, _)| self.whole_of(id).is_none()) {
-            let unit = table.unit.unwrap_or(1);
+            let unit = table.unit.unwrap_or_else(|| usual_unit(table));
             match taken.get(&unit) {
                 Some(other) => {
                     let message =
@@ -169,6 +166,32 @@ impl Settings {
             }
         }
     }
+}
+
+/// The unit id that a device has unless its table says another one.
+pub(crate) fn usual_unit(table: &Device) -> u8 {
+    table.profile.as_deref().and_then(|name| known().get(name)).map_or(1, |profile| profile.unit)
+}
+
+/// Who describes itself may have any of the parts.
+fn has_part(profile: &Profile, part: &str) -> bool {
+    profile.discovery.is_some() || profile.parts.contains_key(part)
+}
+
+/// Why a table cannot be that of a part of `whole`, in words.
+fn no_part(profile: &Profile, whole: &str, id: &str) -> Option<String> {
+    if PARTS.into_iter().any(|part| has_part(profile, part) && id.ends_with(part)) {
+        return None;
+    }
+    Some(if profile.parts.is_empty() {
+        format!("`{whole}` is one device and has no parts: add `profile` and `unit`")
+    } else {
+        let parts: Vec<_> = profile.parts.keys().map(|part| format!("`{whole}-{part}`")).collect();
+        format!(
+            "`{whole}` has no such part, but {}: correct the name, or add `profile` and `unit`",
+            parts.join(" and ")
+        )
+    })
 }
 
 struct Found(Vec<Mistake>);

@@ -6,11 +6,12 @@ mod check;
 
 use std::collections::BTreeMap;
 
-use adapter_api::Span;
+use adapter_api::{Span, profile::PARTS};
 use serde::Deserialize;
 
 pub(crate) use self::address::{Address, Host, Parity, Serial};
 pub use self::check::Mistake;
+pub(crate) use self::check::usual_unit;
 
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -49,7 +50,7 @@ adapter_api::device_table! {
     Device {
         /// The profile's name.
         profile: Option<String>,
-        /// The Modbus unit id, 1 unless said.
+        /// The Modbus unit id; the profile's unless said.
         unit: Option<u8>,
         /// How long its answers may take, instead of the connection's or the profile's value.
         timeout: Option<Span>,
@@ -90,10 +91,12 @@ impl Settings {
     }
 }
 
+/// The name of the device itself among its parts.
+pub(crate) const ITSELF: &str = "";
+/// The part that stores.
+pub(crate) const BATTERY: &str = "battery";
 /// The part that measures the grid.
 pub(crate) const GRID: &str = "grid";
-/// The parts that a device may have besides itself: its battery, and its meters in the order of its map.
-pub(crate) const PARTS: [&str; 4] = ["battery", GRID, "meter2", "meter3"];
 
 #[cfg(test)]
 mod tests;

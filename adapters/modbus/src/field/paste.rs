@@ -10,7 +10,7 @@ use super::{
     report::{Found, Report},
     table::{Taken, measures, quoted, slug, table, unique},
 };
-use crate::config::{Device, GRID, Settings};
+use crate::config::{Device, GRID, Settings, usual_unit};
 
 /// The tables for one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ fn known_as(settings: &Settings, found: &Found) -> Option<(u8, String)> {
     let mut units = std::iter::once(&found.unit).chain(&found.same);
     units.find_map(|unit| {
         let is = |(id, device): &(&String, &Device)| {
-            device.unit.unwrap_or(1) == *unit && settings.whole_of(id).is_none()
+            device.unit.unwrap_or_else(|| usual_unit(device)) == *unit && settings.whole_of(id).is_none()
         };
         settings.device.iter().find(is).map(|(id, _)| (*unit, id.clone()))
     })

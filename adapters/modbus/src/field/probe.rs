@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use adapter_api::{
     Problem,
-    profile::{Discovery, Point, RegisterType},
+    profile::{Discovery, PARTS, Point, RegisterType, Term, Text},
 };
 
 use super::{
@@ -16,10 +16,10 @@ use super::{
 use crate::{
     client::{Form, Link, LinkError},
     codec,
-    config::{Address, Device, PARTS, Settings},
-    meter,
+    config::{Address, Device, Settings},
     plan::{Extent, plan},
     port::Port,
+    registers::{Decoded, Shown as Registers, decode, needs, of_text, text, texts},
     sunspec,
     units::{UnitConfig, resolve},
 };
@@ -65,7 +65,7 @@ impl Probed {
             let transfer = address.serial().map_or(Duration::ZERO, |line| line.time_of(bytes));
             unit.pace.timeout + unit.pace.spacing + transfer + quiet(&address)
         };
-        let alone: Vec<_> = unit.profile.points.values().map(meter::extent).collect();
+        let alone = wanted(&unit);
         let together = plan(&alone, unit.rules(&unit.barred)).into_iter().map(|request| Extent {
             function: request.function,
             start: request.start,
@@ -110,17 +110,20 @@ fn unit_of(settings: &Settings, device: &str) -> Option<UnitConfig> {
     alone.device.retain(|id, _| id == whole);
     alone.device.get_mut(whole)?.enabled = Some(true);
     let unit = resolve("probe", &alone).pop()?;
-    // Only what describes itself has parts.
-    (own || unit.profile.discovery.is_some()).then_some(unit)
+    let has = |part: &str| unit.profile.discovery.is_some() || unit.profile.parts.contains_key(part);
+    let named =
+        |part: &str| device.strip_prefix(whole).is_some_and(|rest| rest.strip_prefix('-') == Some(part));
+    (own || PARTS.into_iter().any(|part| has(part) && named(part))).then_some(unit)
 }
 
 async fn look(settings: &Settings, unit: &UnitConfig, address: Address) -> Result<Probed, Problem> {
     place::check(&address).await?;
     let (mut blank, mut link) = (Blank::new(), Link::new(address, settings));
+    link.heed(&unit.profile.limits);
     let mut port = blank.port(unit, &mut link);
     let points = match unit.profile.discovery {
         None => points(&mut port).await,
-        Some(Discovery::Sunspec) => models(&mut port).await,
+        Some(Discovery::Sunspec) => both(&mut port).await,
     };
     Ok(Probed {
         points: points?,
@@ -190,32 +193,98 @@ fn unasked() -> LinkError {
     LinkError::NoAnswer("not asked after two silences in a row".to_owned())
 }
 
-/// Every point of the profile.
+/// The registers of all points and texts, each by itself.
+fn wanted(unit: &UnitConfig) -> Vec<Extent> {
+    let profile = unit.profile;
+    let points = profile.all_points().flat_map(|(_, _, point)| needs(point));
+    let identities =
+        std::iter::once(&profile.identity).chain(profile.parts.values().map(|part| &part.identity));
+    let mut all: Vec<_> = points.chain(identities.flat_map(texts).map(|(_, text)| of_text(text))).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Every point of the profile, and what the device says about itself.
 async fn points(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
-    let profile = port.unit.profile;
-    let mut points: Vec<(&String, &Point)> = profile.points.iter().collect();
-    points.sort_by_key(|(_, point)| (point.first().function, point.first().span()));
-    let wanted: Vec<_> = points.iter().map(|(_, point)| meter::extent(point)).collect();
-    let mut fetched = fetch(port, &wanted).await?;
-    let part = port.unit.main.id.to_string();
-    let shown = points.into_iter().enumerate().map(|(place, (name, point))| {
-        let (raw, refused) = split(fetched.remove(&place));
-        let term = point.first();
-        let value = codec::number(&raw, term.kind, term.order);
-        Shown {
-            seen: Seen {
-                part: part.clone(),
-                point: name.clone(),
-                function: term.function.code(),
-                register: term.span().0,
-                raw,
-                value: value.map(|raw| decimal(codec::times(raw, term.scale), term.kind)),
-                unit: point.unit.clone(),
-            },
-            refused,
+    let unit = port.unit;
+    let wanted = wanted(unit);
+    let fetched = fetch(port, &wanted).await?;
+    let answers: BTreeMap<Extent, _> =
+        wanted.iter().enumerate().map(|(place, extent)| (*extent, fetched.get(&place))).collect();
+    let words = |extent: &Extent| match answers.get(extent) {
+        Some(Some(Ok(words))) => Some(&words[..]),
+        _ => None,
+    };
+    let registers = Registers::of(wanted.iter().map(|extent| (*extent, words(extent))));
+    let refused = |extents: &[Extent]| {
+        let first = extents.iter().find(|extent| words(extent).is_none())?;
+        Some(refusal(answers.get(first).copied().flatten()))
+    };
+    let mut all = Vec::new();
+    for (part, name, point) in unit.profile.all_points() {
+        let refused = refused(&needs(point));
+        let part = unit.part(part).map_or_else(String::new, |part| part.id.to_string());
+        let shown =
+            |seen: Seen| Shown { seen: Seen { part: part.clone(), ..seen }, refused: refused.clone() };
+        all.extend(of_point(unit, name, point, &registers).into_iter().map(shown));
+    }
+    let own = std::iter::once(("", &unit.profile.identity));
+    let parts = unit.profile.parts.iter().map(|(name, part)| (name.as_str(), &part.identity));
+    for (part, identity) in own.chain(parts) {
+        let part = unit.part(part).map_or_else(String::new, |part| part.id.to_string());
+        for (name, table) in texts(identity) {
+            let seen = of_words(name, table, &part, words(&of_text(table)));
+            all.push(Shown { seen, refused: refused(&[of_text(table)]) });
         }
-    });
-    Ok(shown.collect())
+    }
+    all.sort_by_key(|shown| (shown.seen.function, shown.seen.register));
+    Ok(all)
+}
+
+/// A point by its registers: one of several terms shows each of them, and its value with the first one.
+fn of_point(unit: &UnitConfig, name: &str, point: &Point, registers: &Registers) -> Vec<Seen> {
+    let digits = point.terms.iter().map(|term| term.kind).find(|kind| *kind == RegisterType::F32);
+    let value = match decode(point, &unit.profile.sentinels, registers) {
+        Decoded::Number(number) => Some(decimal(number, digits.unwrap_or(RegisterType::U16))),
+        Decoded::Text(text) => Some(text),
+        Decoded::Missing | Decoded::Absent => None,
+    };
+    let seen = |(place, term): (usize, &Term)| {
+        let raw = registers.words(term.function, term.registers.iter().copied()).unwrap_or_default();
+        let own = || codec::number(&raw, term.kind, term.order).map(|raw| codec::times(raw, term.scale));
+        Seen {
+            part: String::new(),
+            point: if place == 0 { name.to_owned() } else { format!("{name} ({})", place + 1) },
+            function: term.function.code(),
+            register: term.span().0,
+            value: if place == 0 { value.clone() } else { own().map(|value| decimal(value, term.kind)) },
+            unit: point.unit.clone(),
+            raw,
+        }
+    };
+    point.terms.iter().enumerate().map(seen).collect()
+}
+
+fn of_words(name: &str, table: &Text, part: &str, words: Option<&[u16]>) -> Seen {
+    Seen {
+        part: part.to_owned(),
+        point: name.to_owned(),
+        function: table.function.code(),
+        register: table.register,
+        raw: words.unwrap_or_default().to_vec(),
+        value: words.and_then(|words| text(table, words)),
+        unit: String::new(),
+    }
+}
+
+/// Every point of every SunSpec model, and of the registers that the profile adds.
+async fn both(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
+    let mut all = models(port).await?;
+    if port.unit.profile.all_points().next().is_some() {
+        all.extend(points(port).await?);
+    }
+    Ok(all)
 }
 
 /// Every point of every SunSpec model.
@@ -224,12 +293,11 @@ async fn models(port: &mut Port<'_>) -> Result<Vec<Shown>, Problem> {
     Ok(seen.into_iter().map(|seen| Shown { seen, refused: None }).collect())
 }
 
-fn split(answer: Option<Result<Vec<u16>, LinkError>>) -> (Vec<u16>, Option<String>) {
+fn refusal(answer: Option<&Result<Vec<u16>, LinkError>>) -> String {
     match answer {
-        Some(Ok(words)) => (words, None),
-        Some(Err(LinkError::Exception(2))) => (Vec::new(), Some("no such register (exception 2)".to_owned())),
-        Some(Err(error)) => (Vec::new(), Some(error.to_string())),
-        None => (Vec::new(), Some("not asked".to_owned())),
+        Some(Err(LinkError::Exception(2))) => "no such register (exception 2)".to_owned(),
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(_)) | None => "not asked".to_owned(),
     }
 }
 

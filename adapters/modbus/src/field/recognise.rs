@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use adapter_api::{
     Protocol,
-    profile::{Check, Expect, Function, Good, Profile, known},
+    profile::{Check, Function, Profile, known},
 };
 
 use super::ask::ask;
-use crate::{client::LinkError, codec, port::Port};
+use crate::{checks::holds, client::LinkError, port::Port};
 
 /// Registers that were asked for once are not asked for again: profiles of one maker look at the same.
 type Asked = BTreeMap<(Function, u16, u16), Option<Vec<u16>>>;
@@ -58,27 +58,6 @@ async fn registers<'a>(
         }
     };
     Ok(words.as_deref())
-}
-
-/// Do the registers hold what the check wants?
-fn holds(check: &Check, words: &[u16]) -> bool {
-    match &check.expect {
-        Expect::Text(beginning) => codec::text(words).starts_with(beginning.as_str()),
-        Expect::Number { kind, order, good } => {
-            let Some(raw) = codec::number(words, *kind, *order) else { return false };
-            match good {
-                Good::Between { scale, min, max } => (*min..=*max).contains(&(raw * scale)),
-                Good::OneOf { scale, values } => values.iter().any(|value| close(raw * scale, *value)),
-                // Masks go with types of 32 bits at most.
-                Good::Bits { mask, values } => values.contains(&(raw as u32 & mask)),
-            }
-        }
-    }
-}
-
-/// 123 × 0.1 is not quite 12.3.
-fn close(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0)
 }
 
 #[cfg(test)]

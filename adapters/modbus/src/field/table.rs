@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
-use adapter_api::{DeviceId, DeviceType, profile::known};
+use adapter_api::{
+    DeviceId, DeviceType,
+    profile::{PARTS, known},
+};
 
 use super::report::Found;
-use crate::config::PARTS;
 
 /// A name is made of so many letters, so that the parts of a device still fit behind it.
 const LONGEST: usize = 40;

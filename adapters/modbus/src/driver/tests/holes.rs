@@ -12,8 +12,15 @@ const METER: &str = "[device.m]\nprofile = 'eastron-sdm630'\n";
 
 async fn meter() -> Peer {
     let peer = Peer::start().await;
-    peer.input(1, 0, &[0x4366; 80]);
+    fill(&peer);
     peer
+}
+
+/// 230 of everything, but for the power factor and the frequency.
+fn fill(peer: &Peer) {
+    peer.input(1, 0, &[0x4366; 80]);
+    peer.input(1, 62, &[0x3F80, 0]);
+    peer.input(1, 70, &[0x4248, 0]);
 }
 
 fn at(peer: &Peer, notes: &Notes, wall_ms: i64) -> ModbusDriver {
@@ -172,7 +179,7 @@ async fn a_unit_that_refuses_everything_teaches_nothing_and_is_not_searched_agai
     driver.read(&unit(), Wanted::Due).await.unwrap_err();
     assert_eq!(peer.seen().len(), 1);
     assert!(notes.owed().is_empty());
-    peer.input(1, 0, &[0x4366; 80]);
+    fill(&peer);
     assert_eq!(poll(&mut driver, &peer).await.0.len(), 18, "it woke up");
 }
 

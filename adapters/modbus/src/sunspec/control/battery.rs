@@ -14,16 +14,14 @@
 
 use adapter_api::{Parameters, Value};
 
-use super::{
-    Ask, Block, Lasting, Order, holds, implemented, parameters, runs_none, slack,
-    wanted::{Wanted, bounded},
-};
+use super::{Ask, Block, Lasting, Order, holds, implemented, parameters, runs_none, slack};
 use crate::{
     codec::{scaled, signed, unscaled},
     sunspec::{
         devices::Limits,
         models::storage::{GRID_AT, IN_RATE_AT, MAX_CHARGE, MODE_AT, OUT_RATE_AT, RATE_SCALE_AT},
     },
+    wanted::{Wanted, bounded},
 };
 
 const WINDOW_AT: u16 = 14;
@@ -116,7 +114,7 @@ pub(crate) fn order(
     limits: Limits,
     kept: Option<u16>,
 ) -> Result<Order, String> {
-    let wanted = Wanted::of(ask)?;
+    let wanted = Wanted::of(ask.command, ask.parameters)?;
     let scale = Scale::of(now)?;
     let full = scale.full;
     let (mode_word, out, inward) = match wanted {

@@ -8,7 +8,6 @@ mod choice;
 mod limit;
 mod set_point;
 mod setting;
-mod wanted;
 
 use std::time::Duration;
 

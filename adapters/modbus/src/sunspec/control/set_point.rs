@@ -18,11 +18,12 @@ use adapter_api::{Parameters, Value};
 use self::unit::{NO_WATTS, PERCENT_AT, UNIT_AT, UNUSABLE, Unit};
 use super::{
     Ask, Block, Capacity, Lasting, Order, holds, implemented, implemented_long, long, long_runs_none,
-    parameters, timer_runs,
-    wanted::{Wanted, bounded},
-    words,
+    parameters, timer_runs, words,
 };
-use crate::sunspec::devices::Limits;
+use crate::{
+    sunspec::devices::Limits,
+    wanted::{Wanted, bounded},
+};
 
 const ENABLED_AT: u16 = 22;
 const REVERT_WATTS_AT: u16 = 26;
@@ -91,7 +92,7 @@ pub(crate) fn order(
     capacity: Capacity,
     singly: bool,
 ) -> Result<Order, String> {
-    let wanted = Wanted::of(ask)?;
+    let wanted = Wanted::of(ask.command, ask.parameters)?;
     let enabled = now.word(ENABLED_AT).ok_or(NONE)? == 1;
     let forced = |power, most: Option<f64>, limit: Option<f64>| -> Result<(Unit, i32), String> {
         let unit = chosen(now, capacity, singly)?;

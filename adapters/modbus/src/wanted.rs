@@ -1,10 +1,10 @@
-//! What a battery command wants, whichever command said it and whichever model carries it. Pure.
+//! What a battery command wants, whichever command said it and whichever registers carry it. Pure.
 
-use super::Ask;
+use adapter_api::Parameters;
 
 /// A power is a magnitude.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     Auto,
     Hold,
     HoldCharge,
@@ -14,9 +14,9 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    pub fn of(ask: Ask<'_>) -> Result<Self, String> {
-        let power = ask.parameters.number("power");
-        if ask.command == "set_battery_power" {
+    pub fn of(command: &str, parameters: &Parameters) -> Result<Self, String> {
+        let power = parameters.number("power");
+        if command == "set_battery_power" {
             return match power.ok_or("say `power`")? {
                 0.0 => Ok(Self::Idle),
                 power if power > 0.0 => Ok(Self::Discharge(Some(power))),
@@ -24,7 +24,7 @@ impl Wanted {
                 _ => Err("`power` must be a number".to_owned()),
             };
         }
-        match ask.parameters.word("mode").ok_or("say `mode`")? {
+        match parameters.word("mode").ok_or("say `mode`")? {
             "auto" => Ok(Self::Auto),
             "hold" => Ok(Self::Hold),
             "hold_charge" => Ok(Self::HoldCharge),
@@ -53,10 +53,11 @@ impl Wanted {
 ///
 /// # Errors
 /// In words, when it is out of range, or when nothing says how much.
-pub(super) fn bounded(word: &str, power: Option<f64>, most: f64, limit: Option<f64>) -> Result<f64, String> {
+pub(crate) fn bounded(word: &str, power: Option<f64>, most: f64, limit: Option<f64>) -> Result<f64, String> {
     let most = limit.map_or(most, |limit| limit.min(most));
     match power {
         Some(power) if power > 0.0 && power <= most => Ok(power),
+        Some(power) if most.is_infinite() => Err(format!("`power` must be above 0 to {word}, not {power}")),
         Some(power) => Err(format!("`power` must be above 0 and at most {most} W to {word}, not {power}")),
         None if limit.is_some() => Ok(most),
         None => Err(format!("say `power`, or set `{word}_power` for the device in the configuration")),
