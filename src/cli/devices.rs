@@ -74,7 +74,7 @@ fn one(device: &Value) {
     say(&format!("profile  {}, adapter {}", text(device, "profile"), text(device, "adapter")));
     let latest = &device["latest"];
     if let Some(points) = latest["points"].as_object() {
-        say(&format!("reading  {} ({})", text(latest, "timestamp"), text(latest, "quality")));
+        say(&format!("reading  {} ({})", text(latest, "timestamp"), belief(latest)));
         let rows: Vec<_> = points.iter().map(|(name, value)| vec![name.clone(), shown(value)]).collect();
         say(&table(&["POINT", "VALUE"], &rows));
     }
@@ -87,6 +87,15 @@ fn one(device: &Value) {
         say("commands refresh only: control = true is not set for this device");
     }
     commands.iter().for_each(|command| say(&taken(command)));
+}
+
+/// How far a reading is to be believed; where it does not come from the device, that too.
+fn belief(reading: &Value) -> String {
+    let quality = text(reading, "quality");
+    match reading["source"].as_str().filter(|source| *source != "device") {
+        Some(source) => format!("{quality}, {source}"),
+        None => quality.to_owned(),
+    }
 }
 
 /// How often it could not be read, and why; none while that never happened.
@@ -147,6 +156,12 @@ mod tests {
                  3 with a counter that had leapt, since the gateway started"
             )
         );
+    }
+
+    #[test]
+    fn a_reading_that_is_not_the_devices_own_says_so() {
+        assert_eq!(belief(&json!({"quality": "good", "source": "device"})), "good");
+        assert_eq!(belief(&json!({"quality": "fair", "source": "estimated"})), "fair, estimated");
     }
 
     #[test]

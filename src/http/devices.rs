@@ -122,6 +122,7 @@ pub(super) fn reading(stored: &Stored) -> Value {
         "number": stored.number,
         "timestamp": wire::time_text(stored.reading.measured_at.wall_ms),
         "quality": stored.reading.quality.as_str(),
+        "source": stored.reading.source.as_str(),
         "points": points,
         "energy": {
             "consumed": kwh(stored.energy.consumed.increment),
