@@ -228,8 +228,9 @@ impl Engine {
         let gave_back = self.upkeep.values().any(|held| held.setpoint == *setpoint && held.gives_back);
         self.upkeep.retain(|_, held| held.setpoint != *setpoint);
         let (half, most) = self.half_of_timer(setpoint, now);
+        let again = now.mono_ms + UPKEEP_AGAIN_MS;
         // A device with a short timer of its own is tried again before that ends.
-        let again = half.unwrap_or(u64::MAX).min(now.mono_ms + UPKEEP_AGAIN_MS);
+        let before_it_ends = half.unwrap_or(u64::MAX).min(again);
         if gave_back {
             if let Some(at) = self.unkept.get_mut(setpoint) {
                 let done = matches!(outcome, Some(WriteOutcome::Done { .. }));
@@ -252,7 +253,7 @@ impl Engine {
             }
             // Nobody knows, or the device is away: its own timer runs meanwhile.
             Some(WriteOutcome::NotApplied { .. } | WriteOutcome::Unknown { .. }) | None => {
-                self.ledger.rewrite_later(setpoint, again);
+                self.ledger.rewrite_later(setpoint, before_it_ends);
             }
         }
     }
