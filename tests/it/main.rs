@@ -24,3 +24,4 @@ mod storm;
 mod supervision;
 mod truth;
 mod uplink;
+mod week;

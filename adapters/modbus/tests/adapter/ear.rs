@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -100,15 +100,24 @@ impl JobPort for Hands {
     }
 }
 
-struct NoNotes;
+/// The adapter's notes, as long as the test goes.
+#[derive(Default)]
+pub struct Notes(Mutex<BTreeMap<String, Vec<u8>>>);
 
-impl StorePort for NoNotes {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(async { Ok(None) })
+impl StorePort for Notes {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async move { Ok(self.0.lock().unwrap().get(key).cloned()) })
     }
 
-    fn put<'a>(&'a self, _: &'a str, _: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async { Ok(()) })
+    fn put<'a>(&'a self, key: &'a str, note: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut notes = self.0.lock().unwrap();
+            match note {
+                Some(note) => notes.insert(key.to_owned(), note),
+                None => notes.remove(key),
+            };
+            Ok(())
+        })
     }
 }
 
@@ -119,6 +128,8 @@ pub struct Running {
     stop: CancellationToken,
     /// What its wall clock shows, ms since 1970; it stands still.
     wall_ms: Arc<AtomicI64>,
+    /// The unit that commands go to.
+    pub unit: UnitId,
     task: JoinHandle<Result<(), AdapterError>>,
 }
 
@@ -134,13 +145,13 @@ impl Running {
         let context = Context {
             outlet: Outlet::new(Ear(ear)),
             commands: Commands::new(Queue(queue, None)),
-            store: Store::new(NoNotes),
+            store: Store::new(Notes::default()),
             shutdown: stop.clone(),
             clock: Clock::new("boot", move || Moment { wall_ms: shown.load(Ordering::Relaxed), mono_ms: 7 }),
             pulse: adapter_api::Pulse::default(),
         };
         let task = tokio::spawn(adapter_modbus::adapter("home", &settings).run(context));
-        Self { told, jobs, stop, wall_ms, task }
+        Self { told, jobs, stop, wall_ms, unit: UnitId::from("home/1"), task }
     }
 
     /// Its wall clock shows a later time.
@@ -183,7 +194,7 @@ impl Running {
         let asked = Asked {
             number: 1,
             device: DeviceId::new(device).unwrap(),
-            unit: UnitId::from("home/1"),
+            unit: self.unit.clone(),
             command: Arc::from(command),
             parameters: Parameters(parameters),
             purpose,

@@ -6,3 +6,4 @@
 mod ear;
 mod faults;
 mod home;
+mod products;
