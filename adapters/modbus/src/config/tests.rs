@@ -249,3 +249,23 @@ fn a_block_fits_into_a_request_and_holds_the_longest_value_of_the_profile() {
     }
     assert_eq!(only("tcp://x\n meter profile=eastron-sdm630 timeout=0s").key, "device.meter.timeout");
 }
+
+#[test]
+fn a_register_device_has_the_parts_of_its_profile_and_the_unit_of_it() {
+    use adapter_api::profile::{Profile, install};
+    let text = "manufacturer = 'M'\nmodels = []\nprotocol = 'modbus'\ndevice_type = 'solar_inverter'\n\
+                energy_role = 'producer'\nsources = []\nunit = 247\n[limits]\none_client = true\n\
+                pause_after_connect = '1s'\nidle_close = '30s'\n[points]\n\
+                activePower = { register = 1, type = 'u16' }\n[parts.battery]\ndevice_type = 'battery_pack'\n\
+                energy_role = 'storage'\n";
+    install([("parted".to_owned(), Profile::parse("parted", text).unwrap())].into());
+    assert_eq!(settings("tcp://x\n it profile=parted\n it-battery name=B").check(), []);
+    let mistake = only("tcp://x\n it profile=parted\n it-grid name=G");
+    assert_eq!(mistake.key, "device.it-grid.profile");
+    assert!(mistake.message.contains("`it-battery`"), "{}", mistake.message);
+    let reserved = only("tcp://x\n it profile=parted\n it-battery profile=sunspec");
+    assert_eq!(reserved.key, "device.it-battery");
+    assert_eq!(settings("tcp://x\n it profile=parted\n other profile=sunspec").check(), []);
+    assert_eq!(only("tcp://x\n it profile=parted\n other profile=sunspec unit=247").key, "device.other.unit");
+    assert_eq!(settings("tcp://x\n it profile=parted").holds(), Some(("x:502".into(), true)));
+}

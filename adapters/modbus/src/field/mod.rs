@@ -14,6 +14,7 @@
 //! | `paste` | the tables of the configuration for what was found; pure |
 //! | `table` | one device's table; pure |
 //! | `probe` | every point of one unit, once |
+//! | `points` | those of a register profile |
 
 mod ask;
 mod describe;
@@ -21,6 +22,7 @@ mod ends;
 mod paste;
 mod place;
 mod plan;
+mod points;
 mod probe;
 mod recognise;
 mod report;

@@ -9,7 +9,8 @@
 //! | `found` | what a unit says about itself when it is found |
 //! | `describe` | its devices; pure |
 //! | `poll` | which points are read when, and what becomes of their values |
-//! | `ask`, `target` | what a command wants; pure |
+//! | `fresh` | what a command sets, and the registers that it needs |
+//! | `target` | what a command wants; pure |
 //! | `raw` | quantities → raw values; pure |
 //! | `order`, `items` | what a command comes to against fresh registers; pure |
 //! | `tell` | what registers mean in the words of a command; pure |
@@ -21,6 +22,7 @@ mod decode;
 mod describe;
 mod execute;
 mod found;
+mod fresh;
 mod items;
 mod notes;
 mod order;
@@ -41,8 +43,8 @@ use adapter_api::{
 pub(crate) use self::{
     decode::{Decoded, decode, needs},
     describe::declared,
-    execute::carries,
     found::{of_text, read as text, texts},
+    fresh::carries,
     shown::Shown,
 };
 use self::{found::Found, notes::Notes, poll::Poll};

@@ -29,9 +29,12 @@ const SET_ASIDE: Duration = Duration::from_secs(15);
 /// Values that were refused by themselves are looked at again by then.
 const LOOK: Duration = Duration::from_secs(3_601);
 
-/// Every value says where it stands: unit and register.
+/// Every value says where it stands, unit and register, and is one that its point can have: the power factor's
+/// is small.
 fn value(unit: u8, register: u16) -> f32 {
-    f32::from(u16::from(unit) * 1_000 + register)
+    const POWER_FACTOR: u16 = 62;
+    let place = f32::from(u16::from(unit) * 100 + register);
+    if register == POWER_FACTOR { place / 1024.0 } else { 40.0 + place / 16.0 }
 }
 
 fn units() -> Units {

@@ -112,7 +112,8 @@ async fn command(profile: &str, case: &Table) -> String {
     let timer =
         case.get("timer").and_then(toml::Value::as_integer).map(|timer| u64::try_from(timer).unwrap());
     let name = case["command"].as_str().unwrap();
-    let job = || job(bench.unit_id(), &device, name, &parameters, timer);
+    let unit = bench.unit_id();
+    let job = || job(unit.clone(), &device, name, &parameters, timer);
     let (written, back) = (job(), job());
     let ended = bench.write(&written).await;
     let sent: Vec<(u8, u16, Vec<u16>)> = bench.writes();
@@ -149,7 +150,7 @@ async fn command(profile: &str, case: &Table) -> String {
 async fn every_profile_reads_and_sets_what_the_sources_of_its_facts_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/profiles");
     let mut wrong = String::new();
-    let mut seen = 0;
+    let mut looked = tokio::task::JoinSet::new();
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     for file in files {
@@ -163,19 +164,24 @@ async fn every_profile_reads_and_sets_what_the_sources_of_its_facts_say() {
         for kind in ["case", "command"] {
             let cases = data.get(kind).and_then(toml::Value::as_array).cloned().unwrap_or_default();
             for case in cases {
-                let case = case.as_table().unwrap();
-                let found = match kind {
-                    "case" => read(&profile, case).await,
-                    _ => command(&profile, case).await,
-                };
-                seen += 1;
-                if !found.is_empty() {
+                let profile = profile.clone();
+                // All at once: what takes time are the pauses that devices need.
+                looked.spawn(async move {
+                    let case = case.as_table().unwrap();
+                    let found = match kind {
+                        "case" => read(&profile, case).await,
+                        _ => command(&profile, case).await,
+                    };
                     let what = case.get("what").and_then(toml::Value::as_str).unwrap_or("?");
-                    writeln!(wrong, "{profile}: {what}\n{found}").unwrap();
-                }
+                    if found.is_empty() { found } else { format!("{profile}: {what}\n{found}\n") }
+                });
             }
         }
     }
+    let seen = looked.len();
+    let mut found = looked.join_all().await;
+    found.sort();
+    wrong.extend(found);
     assert!(seen > 0 && wrong.is_empty(), "{seen} cases\n{wrong}");
 }
 
