@@ -189,8 +189,11 @@ impl Plant {
             hours if hours > 0.0 => (wh / hours).min(f64::from(u16::MAX)).floor() as i64,
             _ => i64::from(u16::MAX),
         };
+        let (least, most) = self.controls.orders.until;
+        let content = |hundredths: u16| CAPACITY_WH * f64::from(hundredths) / 10_000.0;
         let floor_wh = CAPACITY_WH * self.controls.storage.floor_percent() / 100.0;
-        let charge = room(CAPACITY_WH - self.content_wh);
+        let floor_wh = least.map_or(floor_wh, |least| content(least).max(floor_wh));
+        let charge = room(most.map_or(CAPACITY_WH, content).min(CAPACITY_WH) - self.content_wh);
         let discharge = room(self.content_wh - floor_wh);
         let (sun, load) = self.held;
         let (sun, load) =

@@ -216,7 +216,15 @@ impl Machine {
         for (group, told) in &self.told {
             let limit = || (told.state == "limit").then(|| whole(told.watts, RATED_W));
             match group.as_str() {
-                "battery" => orders.battery = window(told),
+                "battery" => {
+                    let until = told.soc.map(hundredths);
+                    orders.battery = window(told);
+                    orders.until = match told.state.as_str() {
+                        "charge" => (None, until),
+                        "discharge" => (until, None),
+                        _ => (None, None),
+                    };
+                }
                 "power_limit" => orders.output = limit(),
                 "export_limit" => orders.export = limit(),
                 _ => reserve = told.soc,
@@ -226,8 +234,7 @@ impl Machine {
         self.plant.control_at(at, |controls: &mut Controls| {
             controls.orders = orders;
             if has_reserve {
-                let percent = reserve.unwrap_or(EMPTY_PERCENT).clamp(0.0, 100.0);
-                controls.storage.reserve = (percent * 100.0).round() as u16;
+                controls.storage.reserve = hundredths(reserve.unwrap_or(EMPTY_PERCENT));
             }
         });
     }
@@ -263,6 +270,10 @@ fn window(told: &Told) -> Option<(i64, i64)> {
         "discharge" => (watts, watts),
         _ => return None,
     })
+}
+
+fn hundredths(percent: f64) -> u16 {
+    (percent.clamp(0.0, 100.0) * 100.0).round() as u16
 }
 
 fn whole(watts: Option<f64>, most: u16) -> i64 {

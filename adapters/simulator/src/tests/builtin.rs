@@ -15,9 +15,12 @@ use super::product::still;
 use crate::{Product, Table};
 
 /// As an adapter would, in its own words: raw words of a write, for half of what goes.
-fn words(write: &Write, before: u16) -> Vec<u16> {
+fn words(write: &Write, state: &str, before: u16) -> Vec<u16> {
     let quantity = match write.from {
         Some(Quantity::Power) => 1_000.0,
+        // The battery is half full.
+        Some(Quantity::Soc) if state == "charge" => 90.0,
+        Some(Quantity::Soc) if state == "discharge" => 10.0,
         Some(Quantity::Percent | Quantity::Soc) => 40.0,
         Some(Quantity::Current) => 10.0,
         Some(Quantity::Timer) => 60.0,
@@ -77,7 +80,7 @@ async fn tell(product: &Product, setpoint: &Setpoint, state: &str) -> Result<(),
         let mut values = Vec::new();
         loop {
             let before = product.port().peek(product.unit(), Table::Holding, writes[at].register, 1);
-            values.extend(words(&writes[at], before.map_or(0, |read| read[0])));
+            values.extend(words(&writes[at], state, before.map_or(0, |read| read[0])));
             at += 1;
             if !writes.get(at).is_some_and(|write| write.together) {
                 break;

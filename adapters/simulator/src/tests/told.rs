@@ -223,3 +223,24 @@ async fn what_wears_out_outlasts_a_timer() {
     product.skip(MINUTE);
     assert_eq!((state(&product, "battery").as_str(), product.fallbacks()), ("hold", 1));
 }
+
+#[tokio::test]
+async fn it_stops_at_the_content_that_it_was_told() {
+    let until = "[setpoints.battery]\npart = 'battery'\n[setpoints.battery.states]\n\
+        auto.writes = [{ register = 100, value = 0 }]\n\
+        charge.writes = [{ register = 100, value = 1 }, { register = 101, from = 'power' }, { register = 102, from = 'soc', otherwise = 100 }]\n\
+        discharge.writes = [{ register = 100, value = 2 }, { register = 101, from = 'power' }, { register = 102, from = 'soc', otherwise = 10 }]\n";
+    let plant = crate::PlantSettings::default();
+    let text = format!("{HEAD}{BATTERY}{until}");
+    let product = product(&text, ProductSettings { plant, ..still() }).await;
+    product.hold(Some(0.0), Some(0.0));
+    write(&product, 100, &[1, 1_000, 55]).await.unwrap();
+    product.skip(10 * MINUTE);
+    assert_eq!(product.now().battery, -1_000.0);
+    product.skip(60 * MINUTE);
+    // What a leap leaves of its last watt-hour flows within the next moment.
+    assert!(product.now().battery.abs() < 100.0 && product.now().soc.round() == 55.0);
+    write(&product, 100, &[2, 1_000, 50]).await.unwrap();
+    product.skip(60 * MINUTE);
+    assert!(product.now().battery.abs() < 100.0 && product.now().soc.round() == 50.0);
+}
