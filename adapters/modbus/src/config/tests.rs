@@ -87,7 +87,8 @@ fn a_wrong_address_is_named() {
 fn an_unknown_profile_names_the_close_ones() {
     let mistake = only("tcp://x\n meter profile=eastron-smd630");
     assert_eq!(mistake.key, "device.meter.profile");
-    assert!(mistake.message.contains("did you mean eastron-sdm630?"), "{}", mistake.message);
+    let close = mistake.message.split("did you mean ").nth(1).and_then(|rest| rest.split('?').next());
+    assert!(close.is_some_and(|close| close.contains("eastron-sdm630")), "{}", mistake.message);
     let mistake = only("tcp://x\n meter profile=zzz");
     assert!(
         mistake.message.contains("known are") && mistake.message.contains("sunspec"),

@@ -79,7 +79,11 @@ impl Rated {
 pub(crate) async fn look(port: &mut Port<'_>) -> Result<Found, LinkError> {
     let profile = port.unit.profile;
     let wanted = wanted(port.unit);
-    let fetched = match port.fetch_known(&wanted).await {
+    // What it refuses to say about itself says nothing of its points.
+    let refuses_all = port.learned.refuses_all;
+    let fetched = port.fetch_known(&wanted).await;
+    port.learned.refuses_all = refuses_all;
+    let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(LinkError::Exception(code)) if is_refusal(code) => vec![None; wanted.len()],
         Err(error) => return Err(error),
