@@ -1,9 +1,17 @@
 //! A unit that describes itself and whose profile adds registers: one device each, whoever brought it, and
 //! what the sun gives where the DC side has the battery in it. Pure.
 
-use adapter_api::{CommandSpec, DeviceInfo, Reading, Value};
+use adapter_api::{CommandSpec, DeviceInfo, PointId, Reading, Value};
 
-use crate::{declare::with_commands, reading::POWER, registers::carries, units::UnitConfig};
+use crate::{
+    declare::with_commands,
+    reading::{CONSUMED, POWER, PRODUCED},
+    registers::carries,
+    units::UnitConfig,
+};
+
+/// What the AC side gave in its life, kWh.
+const INVERTER_ENERGY: &str = "inverterEnergyTotal";
 
 /// The devices of both. Of a part that both know the registers say more; the device itself is what it
 /// describes, with the commands of its registers in place of its own of the same name.
@@ -85,8 +93,15 @@ pub(crate) fn readings(
     readings
 }
 
-/// What the sun gives is the DC power without what the battery gives; unknown where the battery does not say.
+/// What the sun gives is the DC power without what the battery gives; unknown where the battery does not say. Its counter
+/// is that of the AC side, which has the battery in it: what the sun gave is integrated.
 fn sun(main: &mut Reading, battery: Option<f64>) {
+    for (name, _) in &mut main.points {
+        if name.as_str() == PRODUCED {
+            *name = PointId::from(INVERTER_ENERGY);
+        }
+    }
+    main.points.retain(|(name, _)| name.as_str() != CONSUMED);
     main.points.retain_mut(|(name, value)| match (name.as_str() == POWER, value.number(), battery) {
         (true, Some(dc), Some(battery)) => {
             *value = Value::Number((dc - battery).max(0.0));

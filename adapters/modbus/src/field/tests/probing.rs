@@ -19,7 +19,8 @@ async fn every_point_shows_its_registers_and_what_they_mean() {
     let home = Home::start(HomeSettings { speed: 0.0, ..HomeSettings::default() }).await.unwrap();
     let settings = device_settings(&format!("tcp://{}", home.meter_addr()), "eastron-sdm630", 1).unwrap();
     let probed = look(&settings, "device").await.unwrap();
-    assert_eq!((probed.unit, probed.points.len()), (1, 18));
+    // Eighteen values, and its serial number, which the simulated one has.
+    assert_eq!((probed.unit, probed.points.len()), (1, 19));
     let shown = &point(&probed, "voltageL1").seen;
     assert_eq!((shown.function, shown.register, shown.unit.as_str()), (4, 0, "V"));
     let raw = home.meter().peek(1, simulator::Table::Input, 0, 2).unwrap();
@@ -27,8 +28,9 @@ async fn every_point_shows_its_registers_and_what_they_mean() {
     let volts = f32::from_bits(u32::from(raw[0]) << 16 | u32::from(raw[1]));
     let value: f32 = shown.value.as_ref().unwrap().parse().unwrap();
     assert!((value - volts).abs() < 1e-4 && volts > 200.0, "{shown:?}");
-    let registers: Vec<_> = probed.points.iter().map(|shown| shown.seen.register).collect();
-    assert!(registers.is_sorted(), "{registers:?}");
+    let places: Vec<_> =
+        probed.points.iter().map(|shown| (shown.seen.function, shown.seen.register)).collect();
+    assert!(places.is_sorted(), "{places:?}");
 }
 
 #[tokio::test]
@@ -50,11 +52,13 @@ async fn a_hole_shows_as_one_and_hides_nothing_else() {
 async fn a_silence_is_not_asked_after_point_by_point_and_two_end_the_questions() {
     let peer = Peer::start().await;
     peer.input(1, 0, &[0; 400]);
+    // Its serial number is asked for first.
+    peer.holding(1, 64_512, &[0, 7]);
     let refused = |probed: &Probed| {
         let told = probed.points.iter().map(|shown| shown.refused.clone().unwrap_or_default());
         told.collect::<Vec<_>>()
     };
-    // Of the second block's two questions both are lost.
+    // Both questions after the first values are lost.
     let meter = "[device.device]\nprofile = 'eastron-sdm630'\n";
     let settings = peer.settings(&format!("{meter}block = 10\n"));
     let whole = refused(&look(&settings, "device").await.unwrap());
