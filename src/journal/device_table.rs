@@ -159,7 +159,7 @@ fn command(command: &CommandSpec) -> Json {
         "persistent": command.persistent, "leased": command.leased,
         "safe": command.safe.as_ref().map(json::object),
         "relative": command.relative, "local": command.local,
-        "timer_most": command.timer_most.map(ms),
+        "wears": command.wears, "timer_most": command.timer_most.map(ms),
     })
 }
 
@@ -175,6 +175,7 @@ fn to_command(json: &Json) -> Option<CommandSpec> {
         capability: text(json, "capability")?.parse().ok()?,
         verify_for: to_ms(json, "verify_for")?,
         persistent: is("persistent"),
+        wears: is("wears"),
         leased: is("leased"),
         safe: json.get("safe").and_then(json::of_object),
         relative: is("relative"),

@@ -58,6 +58,8 @@ pub struct CommandSpec {
     /// Does it write what wears out (EEPROM, flash)? Then it is compared with a fresh read before
     /// anything is written, and the gateway bounds how often it is written.
     pub persistent: bool,
+    /// Do some of its registers wear out, although not all? Then they are bounded alone.
+    pub wears: bool,
     /// Does it always hold its setpoint for a while? Battery commands do.
     pub leased: bool,
     /// With these parameters the command gives its setpoint back to the device.
@@ -83,6 +85,7 @@ impl CommandSpec {
             capability,
             verify_for: Duration::from_secs(5),
             persistent: false,
+            wears: false,
             leased: false,
             safe: None,
             relative: false,

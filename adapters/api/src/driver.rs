@@ -59,6 +59,8 @@ pub enum Written {
     Sent {
         /// What the device needs before a fresh read means anything.
         settle: Duration,
+        /// Was anything among it that wears out? Only said of [`crate::Wear::Partly`].
+        wore: bool,
     },
     /// It is so already; nothing was sent.
     Already {

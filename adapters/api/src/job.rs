@@ -27,6 +27,9 @@ pub enum Wear {
     Allowed,
     /// Not now, for this reason; it can still find that nothing needs to be written.
     Spent(String),
+    /// Some of its registers wear and others do not: the driver writes those that wear only where they show
+    /// something else, and tells. With a reason it may not write them now.
+    Partly(Option<String>),
 }
 
 /// What is asked of an adapter.
@@ -66,6 +69,8 @@ pub struct Job {
 pub trait JobPort: Send + Sync {
     /// Keeps what a relative command comes to, durably; false when it could not be kept.
     fn resolve<'a>(&'a mut self, command: &'a Arc<str>, parameters: &'a Parameters) -> BoxFuture<'a, bool>;
+    /// What wears out is being written; told before the outcome, and only of [`Wear::Partly`].
+    fn wears(&mut self) {}
     /// The outcome, or none when the job was dropped.
     fn settle(self: Box<Self>, outcome: Option<WriteOutcome>);
 }
@@ -88,6 +93,13 @@ impl Job {
             (self.asked.command, self.asked.parameters, self.asked.relative) = (command, parameters, false);
         }
         kept
+    }
+
+    /// What wears out is being written.
+    pub fn wears(&mut self) {
+        if let Some(hands) = &mut self.hands {
+            hands.wears();
+        }
     }
 
     /// Puts the job down.

@@ -195,6 +195,7 @@ fn device() -> DeviceRow {
                 capability: Capability::PowerControl,
                 verify_for: Duration::from_millis(5500),
                 persistent: true,
+                wears: true,
                 leased: true,
                 safe: Some(Parameters(BTreeMap::from([("enabled".into(), false.into())]))),
                 relative: true,

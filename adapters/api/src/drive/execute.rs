@@ -38,7 +38,7 @@ impl<D: Driver> Loop<D> {
         }
     }
 
-    async fn write(&mut self, job: Job) {
+    async fn write(&mut self, mut job: Job) {
         let deadline = self.schedule.deadline;
         let written = timeout(deadline, self.driver.write(&job)).await.unwrap_or_else(|_| {
             Written::Ended(WriteOutcome::Unknown {
@@ -46,7 +46,10 @@ impl<D: Driver> Loop<D> {
             })
         });
         match written {
-            Written::Sent { settle } => {
+            Written::Sent { settle, wore } => {
+                if wore {
+                    job.wears();
+                }
                 let proof = Proof::of_write(Instant::now(), settle, job.verify_for);
                 self.settling.push((job, proof));
             }
@@ -91,7 +94,7 @@ impl<D: Driver> Loop<D> {
 
     /// What wears out is compared first: an outcome when it is so already, or may not be written.
     async fn look_before_wear(&mut self, job: &Job) -> Option<WriteOutcome> {
-        if job.wear == Wear::None {
+        if matches!(job.wear, Wear::None | Wear::Partly(_)) {
             return None;
         }
         match self.look(job).await {
@@ -99,7 +102,7 @@ impl<D: Driver> Loop<D> {
             ReadBack::Failed(fault) => Some(not_sent(&fault)),
             ReadBack::Different { .. } | ReadBack::Nothing => match &job.wear {
                 Wear::Spent(reason) => Some(WriteOutcome::Rejected { reason: reason.clone() }),
-                Wear::Allowed | Wear::None => None,
+                Wear::Allowed | Wear::None | Wear::Partly(_) => None,
             },
         }
     }

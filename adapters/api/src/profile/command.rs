@@ -48,6 +48,9 @@ pub struct CommandTable {
     /// Does the device give it back by itself when nobody sets it again? The adapter sets its timer then.
     #[serde(default)]
     pub falls_back: bool,
+    /// Do some of its registers wear out, although not all?
+    #[serde(skip)]
+    pub wears: bool,
     /// The most that the device's own timer is given; none: the gateway's own longest.
     #[serde(skip)]
     pub timer_most: Option<Duration>,
@@ -165,6 +168,7 @@ impl CommandTable {
             idempotent: self.idempotent,
             verify_for: self.verify_for.map_or(plain.verify_for, |span| span.0),
             persistent: self.persistent,
+            wears: self.wears,
             leased: self.leased,
             safe: self.safe.as_ref().map(|safe| {
                 let value = |(name, plain): (&String, &Plain)| (Arc::from(name.as_str()), Value::from(plain));

@@ -30,7 +30,7 @@ pub use self::{
     part::{Identity, PARTS, Part, Ratings, Text},
     point::{Point, Term},
     register::{Class, Function, Range, RegisterType, Setup, WordOrder},
-    setpoint::{Quantity, Rating, Setpoint, Setting, State, Timer, Write},
+    setpoint::{Quantity, Rating, Requirement, Setpoint, Setting, State, Timer, Write},
     signature::{Check, Expect, Good, Signature},
 };
 use crate::{Capability, DeviceType, EnergyRole, Protocol, Usage};

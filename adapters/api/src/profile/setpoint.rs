@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{PARTS, RegisterType, WordOrder, command::LONGEST_PROOF, error::Wrong};
+use super::{Check, PARTS, RegisterType, WordOrder, command::LONGEST_PROOF, error::Wrong};
 use crate::Span;
 
 /// One setpoint.
@@ -49,6 +49,11 @@ pub struct Setpoint {
     pub persistent: bool,
     /// How long the device holds it by itself when nobody sets it again; none: it keeps the last value.
     pub timer: Option<Timer>,
+    /// When it falls back, in words, where that is not what it was given at most: `after 10 to 60 s`.
+    pub after: Option<String>,
+    /// What must be so at the device, or it would accept a command and do nothing.
+    #[serde(default)]
+    pub requires: Vec<Requirement>,
     /// How long fresh reads may still show the old value, 5 s unless said, up to 30 s.
     pub verify_for: Option<Span>,
     /// Least power that can be asked for, W.
@@ -75,6 +80,19 @@ pub struct Timer {
     /// The device has a time of its own, and takes none.
     #[serde(default)]
     pub fixed: bool,
+}
+
+/// Something that must be so before a state is written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// Which registers must hold what; read fresh.
+    pub check: Check,
+    /// For which states; all but `auto` and `off` unless said.
+    #[serde(default)]
+    pub states: Vec<String>,
+    /// What is wrong otherwise and what to do, in words for an installer.
+    pub otherwise: String,
 }
 
 /// One state of a setpoint.

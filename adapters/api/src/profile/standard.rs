@@ -87,6 +87,7 @@ fn plain(setpoint: &Setpoint, group: &str, capability: Capability) -> CommandTab
         idempotent: true,
         verify_for: setpoint.verify_for,
         persistent: setpoint.persistent,
+        wears: !setpoint.persistent && setpoint.writes().any(|write| write.persistent),
         falls_back: setpoint.timer.is_some(),
         timer_most: setpoint.timer.map(|timer| timer.longest.0),
         ..blank(capability)
@@ -101,6 +102,7 @@ fn blank(capability: Capability) -> CommandTable {
         idempotent: false,
         verify_for: None,
         persistent: false,
+        wears: false,
         leased: false,
         safe: None,
         relative: false,

@@ -77,7 +77,7 @@ impl Sunspec {
                 return Written::Ended(outcome);
             }
         }
-        Written::Sent { settle: SETTLE }
+        Written::Sent { settle: SETTLE, wore: false }
     }
 
     pub async fn read_back(&mut self, port: &mut Port<'_>, job: &Job) -> ReadBack {

@@ -275,7 +275,7 @@ impl Driver for Bus {
 
     async fn write(&mut self, job: &Job) -> Written {
         match self.ask(place(job.unit.as_str()), "write").await {
-            Ok(()) => Written::Sent { settle: Duration::ZERO },
+            Ok(()) => Written::Sent { settle: Duration::ZERO, wore: false },
             Err(fault) => Written::Ended(WriteOutcome::NotApplied { reason: fault.to_string(), sent: false }),
         }
     }

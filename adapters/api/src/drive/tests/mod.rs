@@ -125,7 +125,7 @@ impl Driver for World {
             state.shown = if state.deaf { state.shown } else { wanted };
             state.wakes = std::mem::take(&mut state.storm);
         });
-        Written::Sent { settle: Duration::ZERO }
+        Written::Sent { settle: Duration::ZERO, wore: false }
     }
 
     async fn read_back(&mut self, job: &Job) -> ReadBack {
