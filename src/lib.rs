@@ -16,8 +16,12 @@
 //!
 //! # Map, in reading order
 //! * `adapters/api` (crate `adapter_api`): the contract, the data model's words, profiles as data.
-//! * `adapters/modbus`: Modbus over TCP and on serial lines, SunSpec and register profiles. `adapters/simulator`: the other
-//!   end of the wire, for the demo, training and tests; it never shares code with the adapter.
+//! * `config/profiles`: one file for each device model, compiled in: what it reads, what can be set in it and in which
+//!   order, what it does when nobody sets it again. The raw words that prove them are in
+//!   `adapters/modbus/testdata/profiles`.
+//! * `adapters/modbus`: Modbus over TCP and on serial lines, SunSpec and register profiles.
+//! * `adapters/simulator`: the other end of the wire, for the demo, training and tests: a home, or any profile with a
+//!   plant behind it. It never shares code with the adapter.
 //! * [`config`]: the whole file as types, with findings that name file, line, key and remedy.
 //! * [`catalog`]: the list of adapters; a new protocol adds its lines there.
 //! * [`supervisor`]: workers, restarts, the ordered stop. [`clock`]: the system's clocks.

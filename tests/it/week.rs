@@ -92,9 +92,10 @@ async fn a_week_of_bouncing_counters_adds_up_to_the_watt_hour() {
     }
     let mut first = None;
     for poll in 0..WEEK_S / POLL_S {
-        // Some hours after midnight, by day and in between, for one to three polls.
+        // At all hours: for a request or some, which are parts of one poll; for a few polls; and so long that
+        // three of them and a minute are over, and the zero is believed.
         if poll % 67 == 40 {
-            product.bounce(driver.read(&unit, Wanted::All).await.map_or(1, |_| 1 + (poll % 3) as u32));
+            product.bounce([1, 3, 9, 60][(poll / 67 % 4) as usize]);
         }
         let readings = driver.read(&unit, Wanted::All).await.unwrap();
         if first.is_none() {

@@ -7,3 +7,4 @@ mod ear;
 mod faults;
 mod home;
 mod products;
+mod raw_cases;
