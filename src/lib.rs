@@ -51,14 +51,14 @@
 //! 8. Who may import whom is a test (`tests/it/architecture.rs`).
 //!
 //! # What the dependencies are for
-//! anyhow: errors of the command line and the wiring · axum: HTTP on the Unix socket · backon:
-//! backoff · clap: arguments · crc32fast: checksums of the pending file · crossbeam-channel: the way
-//! into the journal's thread · figment: layers of configuration · futures-util: streams of the
-//! MongoDB driver · indicatif: the progress of a scan · jiff: time and time zones · mongodb: the copy · reqwest: the client commands'
-//! HTTP · rmqtt: the embedded broker · rumqttc: the MQTT client · rusqlite: the journal · rustix: the
-//! clocks · rustls: the one TLS stack · sd-notify: systemd · serde, serde_json, toml, toml_edit:
-//! configuration and messages · socket2: TCP keep-alive · thiserror: errors · tokio, tokio-util: the runtime · tokio-serial: serial ports · tracing,
-//! tracing-subscriber: logs · uuid: ids · zstd: compressed batches.
+//! anyhow: errors of the command line and the wiring · axum: HTTP on the Unix socket · backon: backoff · clap:
+//! arguments · crc32fast: checksums of the pending file · crossbeam-channel: the way into the journal's thread ·
+//! figment: layers of configuration · futures-util: streams of the MongoDB driver · indicatif: the progress of a scan ·
+//! jiff: time and time zones · mongodb: the copy · reqwest: the client commands' HTTP · rmqtt: the embedded broker ·
+//! rumqttc: the MQTT client · rusqlite: the journal · rustix: the clocks · rustls: the one TLS stack · sd-notify:
+//! systemd · serde, serde_json, toml, toml_edit: configuration and messages · socket2: TCP keep-alive · thiserror:
+//! errors · tokio, tokio-util: the runtime · tokio-serial: serial ports · tracing, tracing-subscriber: logs · uuid: ids
+//! · zstd: compressed batches.
 
 pub mod app;
 pub mod broker;
