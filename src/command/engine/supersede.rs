@@ -44,11 +44,8 @@ impl Engine {
     pub(super) fn newer_than(&self, row: &CommandRow, now: Moment) -> Option<String> {
         let setpoint = self.setpoint(row).filter(|setpoint| self.competes(row, setpoint))?;
         let age = Age::of(row);
-        let executed = self.ledger.latest(&setpoint).filter(|latest| {
-            latest.priority >= row.priority && latest.age.is_newer_than(&age) && latest.id != row.id
-        });
-        if let Some(latest) = executed {
-            return Some(latest.id.clone());
+        if let Some(executed) = self.ledger.newer_than(&setpoint, row) {
+            return Some(executed.to_owned());
         }
         let newer = self.queue.of_device(&row.device).find(|entry| {
             entry.phase != Phase::Committing
