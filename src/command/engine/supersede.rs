@@ -90,9 +90,10 @@ impl Engine {
     }
 }
 
-/// Is it to be executed as soon as possible? Between retries it is; what was asked for later is not
-/// before its time, and what is in doubt is read back first.
+/// Is it to be executed as soon as possible? Between retries it is, and while it waits for a disk that did not
+/// take that it starts; what was asked for later is not before its time, and what is in doubt is read back first.
 fn is_ahead(entry: &Entry, now: Moment) -> bool {
-    let due = entry.due <= now.mono_ms || entry.row.attempts > 0;
+    let asked_for_now = entry.row.scheduled_at.is_none_or(|at| at <= now.wall_ms);
+    let due = entry.due <= now.mono_ms || entry.row.attempts > 0 || asked_for_now;
     due && entry.purpose == Purpose::Execute
 }
