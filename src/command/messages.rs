@@ -65,10 +65,11 @@ pub(super) enum Message {
     NotTaken {
         what: What,
     },
-    /// No outcome: the adapter let it fall.
+    /// No outcome: the adapter let it fall. `wore`: some of what it wrote wears out.
     Settled {
         what: What,
         outcome: Option<WriteOutcome>,
+        wore: bool,
     },
     Resolve {
         number: u64,
@@ -100,6 +101,8 @@ pub(super) enum Admission {
 pub(super) struct Hands {
     pub what: What,
     pub asked: Asked,
+    /// It has told that some of what it writes wears out.
+    wore: bool,
     place: Option<OwnedPermit<Message>>,
     messages: mpsc::Sender<Message>,
 }
@@ -111,7 +114,7 @@ impl Hands {
         place: OwnedPermit<Message>,
         messages: mpsc::Sender<Message>,
     ) -> Self {
-        Self { what, asked, place: Some(place), messages }
+        Self { what, asked, wore: false, place: Some(place), messages }
     }
 }
 
@@ -134,9 +137,13 @@ impl JobPort for Hands {
         })
     }
 
+    fn wears(&mut self) {
+        self.wore = true;
+    }
+
     fn settle(mut self: Box<Self>, outcome: Option<WriteOutcome>) {
         if let Some(place) = self.place.take() {
-            place.send(Message::Settled { what: self.what.clone(), outcome });
+            place.send(Message::Settled { what: self.what.clone(), outcome, wore: self.wore });
         }
     }
 }

@@ -28,7 +28,10 @@ pub use self::{
     dispatcher::Dispatcher,
     engine::Known,
     handle::{Commands, Settings},
-    lease::view::{Holder, LeaseLost, LeaseView, Refused, Writer},
+    lease::{
+        TIMER_MOST,
+        view::{Holder, LeaseLost, LeaseView, Refused, Writer},
+    },
     port::Port,
     request::{Accepted, Batch, BatchAnswer, Cancelled, LeaseRequest, Notice, Refusal, RefusalCode, Request},
     wear::WearLimits,

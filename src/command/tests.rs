@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use adapter_api::{
     Availability, Bounds, Capability, CommandPort, CommandSpec, CommandStatus, DeviceId, DeviceInfo,
-    DeviceType, EnergyRole, Job, Outcome, Outlet, Parameters, Protocol, Purpose, WriteOutcome,
+    DeviceType, EnergyRole, Job, Outcome, Outlet, Parameters, Protocol, Purpose, Wear, WriteOutcome,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -129,6 +129,7 @@ pub(super) fn settings() -> Settings {
 pub(super) fn roof() -> DeviceInfo {
     let refresh = CommandSpec::refresh(Capability::PowerControl);
     let once = CommandSpec { name: "once".into(), idempotent: false, ..refresh.clone() };
+    let partly = CommandSpec { wears: true, ..CommandSpec::plain("partly", Capability::PowerControl) };
     DeviceInfo {
         id: DeviceId::new("roof").unwrap(),
         unit: "roof/1".into(),
@@ -148,7 +149,7 @@ pub(super) fn roof() -> DeviceInfo {
         room: None,
         location: None,
         capabilities: vec![],
-        commands: vec![refresh, once],
+        commands: vec![refresh, once, partly],
         control: true,
         interval: Duration::from_secs(5),
         bounds: Bounds::default(),
@@ -183,6 +184,25 @@ async fn an_id_that_comes_ten_times_at_once_is_one_command() {
     assert_eq!(desk.ended("same").await.outcome, Some(Outcome::Done));
     let other = Request { command: "once".into(), ..request("same") };
     assert_eq!(desk.commands.submit(other).await.unwrap_err().code, RefusalCode::IdReused);
+}
+
+#[tokio::test]
+async fn a_job_that_tells_that_something_wore_bounds_the_next_one_only() {
+    let mut desk = Desk::new().await;
+    for (id, wears, spent) in [("a", false, false), ("b", true, false), ("c", false, true)] {
+        desk.commands.submit(Request { command: "partly".into(), ..request(id) }).await.unwrap();
+        let mut job = desk.job().await;
+        assert!(
+            matches!(&job.wear, Wear::Partly(reason) if reason.is_some() == spent),
+            "{id}: {:?}",
+            job.wear
+        );
+        if wears {
+            job.wears();
+        }
+        job.settle(done());
+        desk.ended(id).await;
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Takes readings, numbers them, and commits. Owns the database's only writing connection, the
 //! pending file and all state that a commit moves on. Knows no channel and no thread.
 
+mod commit;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
@@ -9,23 +11,22 @@ use std::{
 };
 
 use adapter_api::{Clock, DeviceId, Reading};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
 use super::{
-    JournalError, command_batch, command_table,
+    JournalError,
     disbelief::Disbelief,
     energy::{Meter, Traits},
-    group::{BATCH_MAX, Group},
+    group::Group,
     held::Held,
     hour_of,
-    latest::{self, Latest},
-    mail::{Health, Write},
+    latest::Latest,
+    mail::Health,
     payload,
     pending::Pending,
     record::Stored,
     schema,
     switches::Switches,
-    write::{apply, insert_batch},
 };
 
 /// How long readings wait for their commit while the pending file takes none.
@@ -33,8 +34,6 @@ const UNSECURED_GROUP: Duration = Duration::from_secs(1);
 /// Readings that may be held while commits fail, in bytes of the pending file; in memory they take
 /// some ten times that. Above it no more are taken, and adapters wait.
 const HELD_MAX: usize = 4 << 20;
-/// A failing commit is tried again after this time.
-const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     pub path: PathBuf,
@@ -223,81 +222,6 @@ impl Writer {
             held: self.held.len() as u64,
             failing: self.failing.as_ref().map(|(error, _)| error.to_string()),
             committed_at: self.committed_at,
-        }
-    }
-
-    /// Commits these writes and everything that waits. Gives what each write's asker is answered; an
-    /// error means that nothing at all was written. Readings are kept then, the writes are not.
-    pub fn commit(&mut self, writes: &[&Write]) -> Result<Vec<Vec<u64>>, JournalError> {
-        match self.try_commit(writes) {
-            Ok((results, rev)) => {
-                self.rev = rev;
-                self.committed();
-                for write in writes {
-                    if let Write::Device(device) = write {
-                        self.know(&device.info.id, Traits::of(&device.info));
-                    }
-                }
-                Ok(results)
-            }
-            Err(error) => {
-                let error = JournalError::sqlite(&self.path, error);
-                if self.failing.is_none() {
-                    tracing::error!(%error, source = ?std::error::Error::source(&error), "the journal cannot commit; readings are kept in memory and it is tried again each second");
-                }
-                self.failing = Some((error.clone(), Instant::now() + RETRY));
-                Err(error)
-            }
-        }
-    }
-
-    fn try_commit(&mut self, writes: &[&Write]) -> rusqlite::Result<(Vec<Vec<u64>>, u64)> {
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for run in self.held.chunk_by(Held::goes_with) {
-            run.chunks(BATCH_MAX).try_for_each(|batch| insert_batch(&transaction, batch))?;
-        }
-        if self.fresh {
-            command_batch::close_all(&transaction)?;
-        }
-        self.told.iter().try_for_each(|number| command_table::told(&transaction, *number))?;
-        self.batches_told.iter().try_for_each(|(id, at)| command_batch::told(&transaction, id, *at))?;
-        for (name, value) in &self.cursors {
-            schema::put_meta(&transaction, &format!("cursor:{name}"), &(*value as i64))?;
-        }
-        if let Some(clean) = self.clean {
-            schema::put_meta(&transaction, "clean", &clean)?;
-        }
-        if self.clean == Some(true) || writes.iter().any(|write| matches!(write, Write::ChunkedTo(_))) {
-            let next = self.held.first().map_or(self.next, |held| held.stored.number);
-            latest::save(&transaction, &self.latest, &self.boot, next)?;
-        }
-        let (mut rev, now) = (self.rev, self.clock.now().wall_ms);
-        let results = writes
-            .iter()
-            .map(|write| apply(&transaction, write, &mut rev, now))
-            .collect::<rusqlite::Result<_>>()?;
-        transaction.commit()?;
-        Ok((results, rev))
-    }
-
-    fn committed(&mut self) {
-        for held in self.held.drain(..) {
-            self.latest.insert(held.stored.reading.device.clone(), (held.stored, held.boot));
-        }
-        self.held_bytes = 0;
-        self.group.clear();
-        self.told.clear();
-        self.batches_told.clear();
-        self.fresh = false;
-        self.cursors.clear();
-        self.clean = None;
-        self.committed_at = Some(self.clock.now().wall_ms);
-        if let Err(error) = self.pending.clear() {
-            // Nothing is wrong yet: what is committed is skipped when the file is read.
-            tracing::warn!(%error, "the pending file could not be emptied");
-        }
-        if self.failing.take().is_some() {
-            tracing::info!("the journal commits again; nothing was lost");
         }
     }
 }

@@ -39,7 +39,7 @@ impl Dispatcher {
                 self.engine.take(&adapter, to, now);
             }
             Message::NotTaken { what } => self.engine.not_taken(what, now),
-            Message::Settled { what, outcome } => self.engine.settled(what, outcome, now),
+            Message::Settled { what, outcome, wore } => self.engine.settled(what, outcome, wore, now),
             Message::Resolve { number, step, reply } => {
                 let to = self.ask(Asker::Kept(reply));
                 self.engine.resolve(number, &step, to, now);

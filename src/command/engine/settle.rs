@@ -45,8 +45,12 @@ impl Reached {
 }
 
 impl Engine {
-    /// An adapter put down what it had; none when it let it fall.
-    pub fn settled(&mut self, what: What, outcome: Option<WriteOutcome>, now: Moment) {
+    /// An adapter put down what it had; no outcome when it let it fall. `wore`: it has told that some of what it
+    /// wrote wears out.
+    pub fn settled(&mut self, what: What, outcome: Option<WriteOutcome>, wore: bool, now: Moment) {
+        if wore {
+            self.wore_partly(&what, now);
+        }
         let device = match &what {
             What::Command(number) => self.queue.get(*number).map(|entry| entry.row.device.clone()),
             What::Upkeep((device, _)) => Some(device.clone()),
@@ -123,6 +127,21 @@ impl Engine {
                     self.commit(Pending::Notes, Vec::new(), Vec::new(), registers, true);
                 }
             }
+        }
+    }
+
+    /// Some of what was written wears out. That counts whatever becomes of the command, and whoever wanted it.
+    fn wore_partly(&mut self, what: &What, now: Moment) {
+        let register = match what {
+            What::Command(number) => self.queue.get(*number).and_then(|entry| {
+                let spec = self.spec(&entry.row).filter(|spec| spec.wears && !spec.persistent)?;
+                Some(register(&entry.row, spec))
+            }),
+            What::Upkeep(setpoint) => Some(setpoint.clone()),
+        };
+        if let Some(register) = register {
+            self.wear.count(&register, now.wall_ms);
+            self.commit(Pending::Notes, Vec::new(), Vec::new(), vec![register], true);
         }
     }
 

@@ -44,11 +44,8 @@ impl Engine {
     pub(super) fn newer_than(&self, row: &CommandRow, now: Moment) -> Option<String> {
         let setpoint = self.setpoint(row).filter(|setpoint| self.competes(row, setpoint))?;
         let age = Age::of(row);
-        let executed = self.ledger.latest(&setpoint).filter(|latest| {
-            latest.priority >= row.priority && latest.age.is_newer_than(&age) && latest.id != row.id
-        });
-        if let Some(latest) = executed {
-            return Some(latest.id.clone());
+        if let Some(executed) = self.ledger.newer_than(&setpoint, row) {
+            return Some(executed.to_owned());
         }
         let newer = self.queue.of_device(&row.device).find(|entry| {
             entry.phase != Phase::Committing
@@ -93,9 +90,10 @@ impl Engine {
     }
 }
 
-/// Is it to be executed as soon as possible? Between retries it is; what was asked for later is not
-/// before its time, and what is in doubt is read back first.
+/// Is it to be executed as soon as possible? Between retries it is, and while it waits for a disk that did not
+/// take that it starts; what was asked for later is not before its time, and what is in doubt is read back first.
 fn is_ahead(entry: &Entry, now: Moment) -> bool {
-    let due = entry.due <= now.mono_ms || entry.row.attempts > 0;
+    let asked_for_now = entry.row.scheduled_at.is_none_or(|at| at <= now.wall_ms);
+    let due = entry.due <= now.mono_ms || entry.row.attempts > 0 || asked_for_now;
     due && entry.purpose == Purpose::Execute
 }

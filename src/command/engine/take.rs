@@ -161,19 +161,25 @@ impl Engine {
     }
 
     fn wear_of(&self, row: &CommandRow, spec: Option<&CommandSpec>, now: Moment) -> Wear {
-        let Some(spec) = spec.filter(|spec| spec.persistent) else { return Wear::None };
-        if row.reverts.is_some() {
-            return Wear::Allowed;
-        }
-        match self.wear.check(&register(row, spec), now.wall_ms) {
-            Ok(()) => Wear::Allowed,
-            Err(next) => {
-                let next = wire::time_text(next);
-                Wear::Spent(format!(
-                    "what `{}` sets on `{}` wears out and has been written often enough; the next change is taken at {next}",
-                    spec.name, row.device
-                ))
-            }
+        let Some(spec) = spec else { return Wear::None };
+        // What gives back is free.
+        let next = match row.reverts {
+            Some(_) => None,
+            None => self.wear.check(&register(row, spec), now.wall_ms).err().map(wire::time_text),
+        };
+        let (name, device) = (&spec.name, &row.device);
+        match next {
+            _ if !spec.persistent => partly(spec, next.map(|next| {
+                format!(
+                    "some of what `{name}` sets on `{device}` wears out and has been written often enough; the next \
+                     change of it is taken at {next}"
+                )
+            })),
+            None => Wear::Allowed,
+            Some(next) => Wear::Spent(format!(
+                "what `{name}` sets on `{device}` wears out and has been written often enough; the next change is \
+                 taken at {next}"
+            )),
         }
     }
 
@@ -210,7 +216,8 @@ impl Engine {
             purpose,
             verify_for: spec.map(|spec| spec.verify_for).unwrap_or_default(),
             timer,
-            wear: Wear::None,
+            // Only what is volatile is written again, and what gives back is free.
+            wear: spec.map_or(Wear::None, |spec| partly(spec, None)),
             relative: false,
         };
         self.upkeep.insert(unit, Upkeep { setpoint: setpoint.clone(), gives_back });
@@ -224,6 +231,11 @@ impl Engine {
             .flat_map(|device| self.queue.of_device(device))
             .any(|entry| entry.purpose == Purpose::ReadBack)
     }
+}
+
+/// How far a command may write what wears out, where not all of it does; free unless there is a reason.
+fn partly(spec: &CommandSpec, spent: Option<String>) -> Wear {
+    if spec.wears && !spec.persistent { Wear::Partly(spent) } else { Wear::None }
 }
 
 /// What a command asks for.

@@ -29,7 +29,8 @@ const DROPS_MENDED: u32 = 1;
 pub(super) struct Account {
     pub held: Option<Lease>,
     pub reverting: Option<Reverting>,
-    pub latest: Option<Latest>,
+    /// The newest of each urgency, without those that a more urgent one is newer than: four at most.
+    pub latest: Vec<Latest>,
     pub writers: VecDeque<Writer>,
     pub refusals: VecDeque<Refused>,
 }
@@ -96,9 +97,8 @@ impl Ledger {
     pub fn applied(&mut self, setpoint: &Setpoint, row: &CommandRow, write: Write, now: Moment) -> Applied {
         let account = self.account(setpoint);
         let latest = Latest { age: Age::of(row), priority: row.priority, id: row.id.clone() };
-        if !write.relative && account.latest.as_ref().is_none_or(|known| latest.age.is_newer_than(&known.age))
-        {
-            account.latest = Some(latest);
+        if !write.relative {
+            note_latest(&mut account.latest, latest);
         }
         // Known from before a crash: its time goes on, or is over.
         if row.lease.is_some() && account.held.as_ref().is_some_and(|held| held.id == row.id) {
@@ -149,7 +149,21 @@ impl Ledger {
 
     /// The newest command that may have reached the device.
     pub fn latest(&self, setpoint: &Setpoint) -> Option<&Latest> {
-        self.accounts.get(setpoint)?.latest.as_ref()
+        let newer = |one: &&Latest, other: &&Latest| one.age.is_newer_than(&other.age);
+        self.latest_of(setpoint).reduce(|one, other| if newer(&one, &other) { one } else { other })
+    }
+
+    /// Id of a newer command that is as urgent at least and may have reached the device.
+    pub fn newer_than(&self, setpoint: &Setpoint, row: &CommandRow) -> Option<&str> {
+        let age = Age::of(row);
+        let is_newer = |latest: &&Latest| {
+            latest.priority >= row.priority && latest.age.is_newer_than(&age) && latest.id != row.id
+        };
+        self.latest_of(setpoint).find(is_newer).map(|latest| &*latest.id)
+    }
+
+    fn latest_of(&self, setpoint: &Setpoint) -> impl Iterator<Item = &Latest> {
+        self.accounts.get(setpoint).into_iter().flat_map(|account| &account.latest)
     }
 
     /// The time of whoever holds it is over.
@@ -251,7 +265,7 @@ impl Ledger {
 
     /// The wall clock was set: nothing that was done is in the future.
     pub fn clock_was_set(&mut self, wall: i64) {
-        for latest in self.accounts.values_mut().filter_map(|account| account.latest.as_mut()) {
+        for latest in self.accounts.values_mut().flat_map(|account| &mut account.latest) {
             latest.age.scheduled = latest.age.scheduled.map(|at| at.min(wall));
             latest.age.accepted = latest.age.accepted.min(wall);
         }
@@ -283,6 +297,15 @@ impl Ledger {
     fn account(&mut self, setpoint: &Setpoint) -> &mut Account {
         self.accounts.entry(setpoint.clone()).or_default()
     }
+}
+
+/// One less urgent makes none of the more urgent ones forgotten: what is older than those must not undo them.
+fn note_latest(known: &mut Vec<Latest>, new: Latest) {
+    if known.iter().any(|known| known.priority >= new.priority && !new.age.is_newer_than(&known.age)) {
+        return;
+    }
+    known.retain(|known| known.priority > new.priority || !new.age.is_newer_than(&known.age));
+    known.push(new);
 }
 
 fn remember<T>(list: &mut VecDeque<T>, new: T) {

@@ -6,6 +6,7 @@ mod note;
 mod terms;
 pub(super) mod view;
 
+pub use self::terms::TIMER_MOST;
 pub(super) use self::{
     ledger::Ledger,
     note::SPACE,

@@ -8,7 +8,7 @@
 //! | `boot` | the kernel's id of the boot whose monotonic clock `mono_end` is on |
 //! | `held` | `{owner, source, priority, id, step, revert, since, mono_since, mono_end, dropped, set_again, volatile, reply?}`; none when free. `step` and `revert` are `{command, parameters}`, `reply` is `{topic, correlation?: bytes as numbers}` |
 //! | `reverting` | `{id, reason}` while the command with that id gives it back |
-//! | `latest` | `{scheduled?, accepted, number, priority, id}` of the newest command that may have reached the device |
+//! | `latest` | a list of `{scheduled?, accepted, number, priority, id}`: the newest command of each urgency that may have reached the device, at most four; one alone may stand without its list |
 //! | `writers` | `[{at, owner, id, command, parameters, outcome}]`, the last five |
 //! | `refusals` | `[{at, owner, command, reason}]`, the last five; they are kept with the next change, not by themselves |
 
@@ -58,7 +58,7 @@ impl Ledger {
                 "boot": boot,
                 "held": account.held.as_ref().map(lease),
                 "reverting": account.reverting.as_ref().map(reverting),
-                "latest": account.latest.as_ref().map(latest),
+                "latest": account.latest.iter().map(latest).collect::<Vec<_>>(),
                 "writers": account.writers.iter().map(writer).collect::<Vec<_>>(),
                 "refusals": account.refusals.iter().map(refused).collect::<Vec<_>>(),
             })
@@ -92,7 +92,10 @@ fn one(key: &str, value: &[u8], boot: &str, now: Moment) -> Option<(Setpoint, Ac
             reason,
             decided: now.mono_ms,
         }),
-        latest: to_latest(&json["latest"]),
+        latest: match &json["latest"] {
+            Json::Array(list) => list.iter().filter_map(to_latest).collect(),
+            one => to_latest(one).into_iter().collect(),
+        },
         writers: list("writers").iter().filter_map(to_writer).collect(),
         refusals: list("refusals").iter().filter_map(to_refused).collect(),
     };

@@ -12,7 +12,7 @@ use crate::{
 
 /// The longest time that a device's own revert timer is set to: so long it goes on by itself when
 /// the gateway is dead.
-const TIMER_MOST: Duration = Duration::from_secs(120);
+pub const TIMER_MOST: Duration = Duration::from_secs(120);
 /// The shortest pause between two writes of a setpoint that is held.
 const REWRITE_LEAST: u64 = 2_000;
 /// A device and its setpoint group.

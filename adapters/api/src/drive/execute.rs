@@ -45,11 +45,11 @@ impl<D: Driver> Loop<D> {
                 reason: format!("no end of the write within {deadline:?}"),
             })
         });
+        if wore(&job.wear, &written) {
+            job.wears();
+        }
         match written {
-            Written::Sent { settle, wore } => {
-                if wore {
-                    job.wears();
-                }
+            Written::Sent { settle, .. } => {
                 let proof = Proof::of_write(Instant::now(), settle, job.verify_for);
                 self.settling.push((job, proof));
             }
@@ -187,6 +187,23 @@ impl<D: Driver> Loop<D> {
         let member = self.members.iter_mut().find(|member| member.id == *unit);
         if let Some(member) = member {
             member.health.read_soon(Instant::now());
+        }
+    }
+}
+
+/// Did something of it wear, as far as one knows? Of a write that ended half way nobody can say what it reached.
+fn wore(wear: &Wear, written: &Written) -> bool {
+    match written {
+        Written::Sent { wore, .. } => *wore,
+        Written::Already { .. } => false,
+        Written::Ended(outcome) => {
+            let may_have_written = match outcome {
+                WriteOutcome::NotApplied { sent, .. } => *sent,
+                WriteOutcome::Mismatch { .. } | WriteOutcome::Unknown { .. } => true,
+                WriteOutcome::Done { written, .. } => *written,
+                WriteOutcome::Rejected { .. } => false,
+            };
+            *wear == Wear::Partly(None) && may_have_written
         }
     }
 }

@@ -9,7 +9,8 @@
 //! | `sleep` | whether silence is a night or a failure; pure |
 //! | `patience` | how long failing is borne, and how pauses grow; pure |
 //! | `load` | whether the intervals can be kept; pure |
-//! | `poll` | one turn of one unit, and what is told of it |
+//! | `poll` | one turn of one unit |
+//! | `tell` | what is told of units |
 //! | `execute`, `proof` | commands |
 
 mod execute;
@@ -21,6 +22,7 @@ mod poll;
 mod proof;
 mod schedule;
 mod sleep;
+mod tell;
 
 #[cfg(test)]
 mod tests;
@@ -34,10 +36,10 @@ use self::{
     link::Link,
     load::Turns,
     patience::Answers,
-    poll::State,
     proof::Proof,
     schedule::{Ask, Rhythm},
     sleep::Sleep,
+    tell::State,
 };
 use crate::{
     AdapterError, Closed, Context, DeviceId, DeviceInfo, Driver, Fault, Job, Problem, Reading, UnitId,

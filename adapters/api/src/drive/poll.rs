@@ -1,5 +1,4 @@
-//! One turn of one unit: what is asked, what its answer means, and what is told and counted of it.
-//! Availability and problems go out when they change.
+//! One turn of one unit: what is asked, what its answer means, and what is counted of it.
 
 use std::time::Duration;
 
@@ -11,26 +10,9 @@ use super::{
     load::{self, Demand, Strain},
     patience,
     schedule::{Ask, earliest},
-    sleep::{Night, asleep},
     within,
 };
 use crate::{AdapterError, Availability, Counter, DeviceInfo, Driver, Fault, Problem, Wanted};
-
-/// What was told of a unit's devices.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum State {
-    Online,
-    /// Offline, for this reason.
-    Offline(Problem),
-    /// Offline until there is sun.
-    Asleep,
-}
-
-impl State {
-    fn is_offline(&self) -> bool {
-        matches!(self, Self::Offline(_) | Self::Asleep)
-    }
-}
 
 impl<D: Driver> Loop<D> {
     /// Asks the unit whose deadline is the earliest of those that are due.
@@ -216,74 +198,6 @@ impl<D: Driver> Loop<D> {
         }
     }
 
-    async fn tell_link_down(&mut self, problem: &Problem, now: Instant) {
-        let nights: Vec<_> =
-            self.members.iter_mut().map(|member| member.night(now, Failure::Silent)).collect();
-        // Its words may differ from one attempt to the next.
-        let fails = |(member, night): (&Member, &Night)| {
-            *night == Night::No && !member.state.as_ref().is_some_and(State::is_offline)
-        };
-        if self.members.iter().zip(&nights).any(fails) {
-            tracing::warn!(%problem, units = self.members.len(), "connection is away, and all of its units with it");
-        }
-        for (at, night) in nights.into_iter().enumerate() {
-            self.members[at].health.unlinked(now);
-            self.tell_night(at, night, problem).await;
-        }
-    }
-
-    async fn tell_offline(&mut self, at: usize, problem: &Problem, failure: Failure, now: Instant) {
-        let night = self.members[at].night(now, failure);
-        let member = &self.members[at];
-        // A night that does not end is news, although it was told to be offline.
-        if night == Night::No && !matches!(member.state, Some(State::Offline(_))) {
-            tracing::warn!(unit = %member.id, %problem, "unit is away until it answers again");
-        }
-        self.tell_night(at, night, problem).await;
-    }
-
-    /// It sleeps, or it is away for this reason.
-    async fn tell_night(&mut self, at: usize, night: Night, problem: &Problem) {
-        let Member { id, sleep: Some(sleep), .. } = &self.members[at] else {
-            return self.tell_state(at, State::Offline(problem.clone())).await;
-        };
-        match night {
-            Night::No => return self.tell_state(at, State::Offline(problem.clone())).await,
-            Night::Begins => {
-                tracing::info!(unit = %id, device = %sleep.device(), "unit sleeps until there is sun");
-                let reading = sleep.reading(self.context.clock.now());
-                // When nobody takes it the gateway is stopping, which the loop finds out by itself.
-                let _taken = self.publish(vec![reading]).await;
-            }
-            Night::Goes => {}
-        }
-        self.tell_state(at, State::Asleep).await;
-    }
-
-    async fn tell_online(&mut self, at: usize) {
-        self.tell_state(at, State::Online).await;
-    }
-
-    async fn tell_state(&mut self, at: usize, state: State) {
-        let Member { devices, state: told, .. } = &mut self.members[at];
-        if told.as_ref() == Some(&state) {
-            return;
-        }
-        let (availability, problem) = match &state {
-            State::Offline(problem) => (Availability::Offline, Some(problem.clone())),
-            State::Asleep => (Availability::Offline, Some(asleep())),
-            State::Online => (Availability::Online, None),
-        };
-        let only_words = state.is_offline() && told.as_ref().is_some_and(State::is_offline);
-        for device in devices.iter() {
-            if !only_words {
-                self.context.outlet.availability(device, availability).await;
-            }
-            self.context.outlet.problem(device, problem.clone()).await;
-        }
-        *told = Some(state);
-    }
-
     /// What the driver did not believe of what it read.
     pub(super) fn count_disbelieved(&mut self) {
         for (device, what, times) in self.driver.disbelieved() {
@@ -334,14 +248,6 @@ impl<D: Driver> Loop<D> {
             ),
             None => tracing::info!("the units of this connection can be read as often as configured"),
         }
-    }
-}
-
-impl Member {
-    fn night(&mut self, now: Instant, failure: Failure) -> Night {
-        let Some(sleep) = &mut self.sleep else { return Night::No };
-        let own = self.announced.iter().find(|device| device.id == *sleep.device());
-        sleep.away(now, failure == Failure::Silent, own.and_then(|device| device.max_power))
     }
 }
 

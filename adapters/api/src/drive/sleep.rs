@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{DeviceId, MeasurementSource, Moment, PointId, Problem, Quality, Reading, Unit, Value};
+use crate::{
+    DeviceId, DeviceInfo, DeviceType, MeasurementSource, Moment, PointId, Problem, Quality, Reading, Unit,
+    Value,
+};
 
 /// Less than this is nearly nothing, W …
 const LITTLE: f64 = 50.0;
@@ -61,8 +64,13 @@ impl Sleep {
         }
     }
 
-    /// It is told that it does not answer. `silent`: it said nothing at all. `most`: what it can give, W.
-    pub fn away(&mut self, now: Instant, silent: bool, most: Option<f64>) -> Night {
+    /// It is told that it does not answer. `silent`: it said nothing at all. `devices`: those of the unit, as it
+    /// said itself. One of them a battery: then it runs by night as well, whatever its profile says.
+    pub fn away(&mut self, now: Instant, silent: bool, devices: &[DeviceInfo]) -> Night {
+        if devices.iter().any(|device| device.device_type == DeviceType::BatteryPack) {
+            return Night::No;
+        }
+        let own = devices.iter().find(|device| device.id == self.device);
         if let Some(since) = self.since {
             if now - since <= LONGEST {
                 return Night::Goes;
@@ -70,7 +78,7 @@ impl Sleep {
             (self.since, self.power) = (None, None);
             return Night::No;
         }
-        let little = most.map_or(LITTLE, |most| (most * PART).max(LITTLE));
+        let little = own.and_then(|own| own.max_power).map_or(LITTLE, |most| (most * PART).max(LITTLE));
         if silent && self.power.is_some_and(|power| power < little) {
             self.since = Some(now);
             return Night::Begins;
@@ -109,10 +117,15 @@ mod tests {
         sleep
     }
 
+    fn roof(max_power: Option<f64>) -> DeviceInfo {
+        let roof = DeviceId::new("roof").unwrap();
+        DeviceInfo { max_power, ..super::super::tests::described::meter(roof, "roof/1".into()) }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn only_what_gave_nearly_nothing_falls_asleep_when_it_falls_silent() {
         let now = Instant::now();
-        let night = |watts, silent, most| sleeper(watts).away(now, silent, most);
+        let night = |watts, silent, most| sleeper(watts).away(now, silent, &[roof(most)]);
         assert_eq!(night(49.0, true, None), Night::Begins);
         assert_eq!(night(50.0, true, None), Night::No);
         assert_eq!(night(-6.0, true, Some(600.0)), Night::Begins);
@@ -120,24 +133,30 @@ mod tests {
         assert_eq!(night(0.0, false, None), Night::No, "it answers, and refuses");
         let mut unknown = sleeper(0.0);
         unknown.power = None;
-        assert_eq!(unknown.away(now, true, None), Night::No, "nobody knows what it gave");
+        assert_eq!(unknown.away(now, true, &[]), Night::No, "nobody knows what it gave");
+        let battery = DeviceInfo { device_type: DeviceType::BatteryPack, ..roof(None) };
+        assert_eq!(
+            sleeper(0.0).away(now, true, &[roof(None), battery]),
+            Night::No,
+            "a battery gives by night"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_night_ends_with_a_reading_and_after_a_day_at_the_latest() {
         let now = Instant::now();
         let mut sleep = sleeper(0.0);
-        assert_eq!(sleep.away(now, true, None), Night::Begins);
+        assert_eq!(sleep.away(now, true, &[]), Night::Begins);
         assert_eq!(
-            sleep.away(now + Duration::from_secs(3600), false, None),
+            sleep.away(now + Duration::from_secs(3600), false, &[]),
             Night::Goes,
             "it wakes up slowly"
         );
         assert!(sleep.is_asleep());
         sleep.read(&[]);
         assert!(!sleep.is_asleep());
-        assert_eq!(sleep.away(now, true, None), Night::Begins);
-        assert_eq!(sleep.away(now + LONGEST + Duration::from_secs(1), true, None), Night::No);
-        assert_eq!(sleep.away(now + LONGEST * 2, true, None), Night::No, "that stays so");
+        assert_eq!(sleep.away(now, true, &[]), Night::Begins);
+        assert_eq!(sleep.away(now + LONGEST + Duration::from_secs(1), true, &[]), Night::No);
+        assert_eq!(sleep.away(now + LONGEST * 2, true, &[]), Night::No, "that stays so");
     }
 }

@@ -532,7 +532,7 @@ fn a_command_that_flew_before_the_revert_was_decided_does_not_end_it() {
     bench.accept(limit("b", 2000.0));
     let taken = bench.taken();
     bench.online(false);
-    bench.engine.settled(taken.what, None, bench.now);
+    bench.engine.settled(taken.what, None, false, bench.now);
     bench.pass(60_001);
     bench.online(true);
     let in_doubt = bench.taken();

@@ -127,7 +127,13 @@ fn devices() -> Vec<DeviceRow> {
             number("until_soc", 100.0),
         ],
         safe: Some(given("mode", "auto")),
+        wears: true,
         ..CommandSpec::plain("set_battery_mode", Capability::EnergyStorage)
+    };
+    let power = CommandSpec {
+        parameters: vec![number("power", 5000.0)],
+        name: "set_battery_power".into(),
+        ..mode.clone()
     };
     let reserve = CommandSpec {
         group: Some("reserve".into()),
@@ -158,7 +164,7 @@ fn devices() -> Vec<DeviceRow> {
     let refresh = CommandSpec::refresh(Capability::PowerControl);
     vec![
         info("roof", "roof/1", vec![set, once, refresh]),
-        info("roof-battery", "roof/1", vec![mode, reserve]),
+        info("roof-battery", "roof/1", vec![mode, power, reserve]),
         info(
             "plug",
             "plug/1",
@@ -303,7 +309,12 @@ impl Bench {
     }
 
     fn settle(&mut self, taken: Taken, outcome: WriteOutcome) {
-        self.engine.settled(taken.what, Some(outcome), self.now);
+        self.settle_worn(taken, outcome, false);
+    }
+
+    /// As an adapter that has told whether something wore.
+    fn settle_worn(&mut self, taken: Taken, outcome: WriteOutcome, wore: bool) {
+        self.engine.settled(taken.what, Some(outcome), wore, self.now);
         self.perform();
     }
 

@@ -89,7 +89,7 @@ impl Play {
             Op::Fall { which } => {
                 if !self.flying.is_empty() {
                     let taken = self.flying.remove(usize::from(*which) % self.flying.len());
-                    self.bench.engine.settled(taken.what, None, self.bench.now);
+                    self.bench.engine.settled(taken.what, None, false, self.bench.now);
                     self.bench.perform();
                 }
             }

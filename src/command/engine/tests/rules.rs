@@ -179,6 +179,93 @@ fn what_wears_out_may_be_written_again_after_its_gap_and_the_record_outlives_a_r
     assert_eq!(bench.taken().asked.wear, Wear::Allowed);
 }
 
+/// Takes the next command, behind whatever is written again; it works, and the driver tells whether something of
+/// it wore.
+fn worked(bench: &mut Bench, wore: bool) -> Wear {
+    loop {
+        let taken = bench.taken();
+        let (wear, is_command) = (taken.asked.wear.clone(), taken.what != What::Upkeep(battery()));
+        bench.settle_worn(taken, done(), wore && is_command);
+        if is_command {
+            return wear;
+        }
+        assert_eq!(wear, Wear::Partly(None));
+    }
+}
+
+fn battery() -> (DeviceId, String) {
+    (DeviceId::new("roof-battery").unwrap(), "battery".to_owned())
+}
+
+#[test]
+fn a_mode_back_and_forth_waits_for_the_gap_once_some_of_what_was_written_wore() {
+    let mut bench = Bench::new();
+    bench.accept(mode("hold", "mqtt:a", "hold", 3600));
+    assert_eq!(worked(&mut bench, true), Wear::Partly(None));
+    bench.restart(None);
+    bench.accept(mode("auto", "mqtt:a", "auto", 3600));
+    let Wear::Partly(Some(reason)) = worked(&mut bench, false) else { panic!("it is not refused") };
+    assert!(reason.contains("set_battery_mode") && reason.contains("is taken at 2027-"), "{reason}");
+    bench.pass(300_000);
+    for turn in 1..24 {
+        let word = if turn % 2 == 0 { "hold" } else { "auto" };
+        bench.accept(mode(&format!("{turn}"), "mqtt:a", word, 3600));
+        assert_eq!(worked(&mut bench, true), Wear::Partly(None), "{turn}");
+        bench.pass(300_000);
+    }
+    bench.accept(mode("more", "mqtt:a", "hold", 3600));
+    assert!(matches!(worked(&mut bench, false), Wear::Partly(Some(_))), "24 a day");
+}
+
+#[test]
+fn what_wears_nothing_may_be_set_each_minute() {
+    let mut bench = Bench::new();
+    for minute in 0..100 {
+        let power = given("power", 1000.0 + f64::from(minute));
+        bench.accept(request(&format!("{minute}"), "roof-battery", "set_battery_power", power));
+        assert_eq!(worked(&mut bench, false), Wear::Partly(None), "{minute}");
+        bench.pass(60_000);
+    }
+}
+
+#[test]
+fn what_is_given_back_or_written_again_is_free_and_counts_if_some_of_it_wore() {
+    let mut bench = Bench::new();
+    bench.accept(mode("hold", "mqtt:a", "hold", 400));
+    worked(&mut bench, true);
+    bench.pass(60_000);
+    let again = bench.taken();
+    assert_eq!((&again.what, &again.asked.wear), (&What::Upkeep(battery()), &Wear::Partly(None)));
+    bench.settle_worn(again, done(), true);
+    bench.pass(250_000);
+    // The first write is long enough ago, and what was written again is not.
+    bench.accept(mode("soon", "mqtt:a", "hold", 100));
+    assert!(matches!(worked(&mut bench, false), Wear::Partly(Some(_))));
+    bench.pass(100_000);
+    let revert = bench.taken();
+    assert_eq!(
+        (revert.asked.parameters.word("mode"), &revert.asked.wear),
+        (Some("auto"), &Wear::Partly(None))
+    );
+    bench.settle_worn(revert, done(), true);
+    bench.pass(240_000);
+    bench.accept(mode("later", "mqtt:a", "hold", 100));
+    assert!(matches!(worked(&mut bench, false), Wear::Partly(Some(_))), "the revert counted");
+}
+
+#[test]
+fn what_wore_counts_also_when_its_adapter_fell_over_it() {
+    let mut bench = Bench::new();
+    bench.accept(mode("hold", "mqtt:a", "hold", 3600));
+    let taken = bench.taken();
+    bench.engine.settled(taken.what, None, true, bench.now);
+    bench.perform();
+    bench.restart(None);
+    worked(&mut bench, false);
+    bench.accept(mode("auto", "mqtt:a", "auto", 3600));
+    assert!(matches!(worked(&mut bench, false), Wear::Partly(Some(_))));
+}
+
 #[test]
 fn too_many_commands_of_one_owner_are_refused_with_the_time_of_the_next() {
     let mut bench = Bench::new();
@@ -254,6 +341,48 @@ fn a_more_urgent_older_command_is_not_superseded_by_what_was_executed_meanwhile(
     assert_eq!(bench.result("urgent").outcome, Some(Outcome::Done));
 }
 
+fn high(id: &str, power: f64) -> Request {
+    Request { priority: Priority::High, ..limit(id, power) }
+}
+
+#[test]
+fn what_waits_for_the_disk_to_start_is_superseded_as_what_waits_for_its_turn() {
+    let mut bench = Bench::new();
+    bench.online(false);
+    bench.accept(high("old", 1.0));
+    bench.online(true);
+    bench.quick = false;
+    bench.tokens += 1;
+    bench.engine.take("modbus.roof", bench.tokens, bench.now);
+    bench.perform();
+    bench.commit_one(false);
+    bench.quick = true;
+    bench.perform();
+    bench.accept(high("newer", 2.0));
+    assert_eq!(bench.result("old").superseded_by.as_deref(), Some("newer"), "not a second later");
+}
+
+#[test]
+fn a_less_urgent_command_makes_no_more_urgent_one_forgotten() {
+    let mut bench = Bench::new();
+    bench.accept(high("old", 1.0));
+    // Its adapter falls over it, and over the looking: others go on meanwhile.
+    for _ in 0..2 {
+        let taken = bench.taken();
+        bench.engine.settled(taken.what, None, false, bench.now);
+        bench.perform();
+    }
+    bench.accept(high("newer", 2.0));
+    assert_eq!(bench.work().asked.parameters.number("power"), Some(2.0));
+    bench.accept(limit("low", 3.0));
+    assert_eq!(bench.work().asked.parameters.number("power"), Some(3.0));
+    bench.restart(None);
+    let looks = bench.taken();
+    assert_eq!(looks.asked.purpose, Purpose::ReadBack);
+    bench.settle(looks, not_applied(true));
+    assert_eq!(bench.result("old").superseded_by.as_deref(), Some("newer"));
+}
+
 #[test]
 fn commands_that_are_accepted_at_the_same_time_supersede_each_other_too() {
     let mut bench = Bench::new();
@@ -294,7 +423,7 @@ fn an_adapter_that_falls_while_it_looks_does_not_do_so_for_ever() {
     let mut falls = 0;
     for _ in 0..1_000 {
         if let Some(taken) = bench.take() {
-            bench.engine.settled(taken.what, None, bench.now);
+            bench.engine.settled(taken.what, None, false, bench.now);
             bench.perform();
             falls += 1;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 pub(super) use super::described::Line;
 use super::{described::meter, *};
+use crate::DeviceType;
 
 /// How a unit takes what it is asked.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +29,8 @@ pub(super) struct Spec {
     pub words: &'static str,
     /// Does it sleep by night?
     pub sleeps: bool,
+    /// Has it a battery?
+    pub battery: bool,
     /// What it gives, W.
     pub power: f64,
     /// Values that were not believed in each read.
@@ -43,6 +46,7 @@ pub(super) fn every(ms: u64) -> Spec {
         mood: Mood::Answers,
         words: "",
         sleeps: false,
+        battery: false,
         power: 0.0,
         disbelieved: 0,
     }
@@ -252,7 +256,12 @@ impl Driver for Bus {
 
     async fn probe(&mut self, unit: &UnitId) -> Result<Vec<DeviceInfo>, Fault> {
         let at = place(unit.as_str());
-        self.ask(at, "probe").await.map(|()| vec![meter(device(at), unit.clone())])
+        self.ask(at, "probe").await?;
+        let own = meter(device(at), unit.clone());
+        let id = DeviceId::new(&format!("battery-u{at}")).unwrap();
+        let battery = DeviceInfo { id, device_type: DeviceType::BatteryPack, ..own.clone() };
+        let battery = Some(battery).filter(|_| self.with(|inner| inner.units[at].battery));
+        Ok([own].into_iter().chain(battery).collect())
     }
 
     async fn read(&mut self, unit: &UnitId, _: Wanted) -> Result<Vec<Reading>, Fault> {

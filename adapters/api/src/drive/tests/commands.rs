@@ -74,6 +74,26 @@ async fn what_wears_out_is_compared_before_it_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_wears_in_part_is_not_looked_at_first_and_told_when_it_wore_or_may_have() {
+    let home = Running::start().await;
+    let write = "write set_power 1 timer None";
+    let spent = || Some("24 writes today".to_owned());
+    for (reason, wears, breaks, log) in [
+        (None, false, false, &[write, "look", "read"][..]),
+        (None, true, false, &[write, "wears", "look", "read"]),
+        (None, false, true, &[write, "wears"]),
+        // It was not allowed to.
+        (spent(), false, true, &[write]),
+    ] {
+        home.world.set(|state| (state.wears, state.breaks) = (wears, breaks));
+        home.run(|asked| asked.wear = Wear::Partly(reason)).await;
+        home.seconds(1).await;
+        assert_eq!(home.world.happened(), log);
+    }
+    home.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_setpoint_is_renewed_only_while_the_device_still_shows_it() {
     let home = Running::start().await;
     let renew = |asked: &mut Asked| {

@@ -21,7 +21,7 @@ impl fmt::Debug for Line {
 }
 
 /// A plain meter.
-pub(super) fn meter(id: DeviceId, unit: UnitId) -> DeviceInfo {
+pub(in crate::drive) fn meter(id: DeviceId, unit: UnitId) -> DeviceInfo {
     DeviceInfo {
         id,
         unit,

@@ -3,7 +3,7 @@
 mod bus;
 mod commands;
 mod dead;
-mod described;
+pub(super) mod described;
 mod links;
 mod night;
 mod polls;
@@ -39,6 +39,10 @@ struct State {
     away: bool,
     /// Takes writes and does nothing.
     deaf: bool,
+    /// Some of what it writes wears out.
+    wears: bool,
+    /// Its next write ends half way.
+    breaks: bool,
     urgent: bool,
     /// Can the journal keep anything?
     full: bool,
@@ -121,11 +125,14 @@ impl Driver for World {
         if self.answers().is_err() {
             return Written::Ended(WriteOutcome::NotApplied { reason: "away".into(), sent: false });
         }
+        if self.set(|state| std::mem::take(&mut state.breaks)) {
+            return Written::Ended(WriteOutcome::NotApplied { reason: "broke".into(), sent: true });
+        }
         self.set(|state| {
             state.shown = if state.deaf { state.shown } else { wanted };
             state.wakes = std::mem::take(&mut state.storm);
         });
-        Written::Sent { settle: Duration::ZERO, wore: false }
+        Written::Sent { settle: Duration::ZERO, wore: self.set(|state| state.wears) }
     }
 
     async fn read_back(&mut self, job: &Job) -> ReadBack {
@@ -204,6 +211,10 @@ impl JobPort for Hands {
         self.0.say(format!("kept {command} {}", parameters.number("power").unwrap()));
         let full = self.0.set(|state| state.full);
         Box::pin(async move { !full })
+    }
+
+    fn wears(&mut self) {
+        self.0.say("wears");
     }
 
     fn settle(self: Box<Self>, outcome: Option<WriteOutcome>) {

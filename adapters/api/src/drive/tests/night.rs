@@ -57,6 +57,27 @@ async fn a_unit_that_falls_silent_at_full_power_has_failed_and_one_that_never_sl
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_unit_with_a_battery_never_sleeps_whatever_its_profile_says() {
+    let bus = Polled::start(vec![Spec { battery: true, ..sleeper(10.0) }, sleeper(10.0)]);
+    bus.ms(20_000).await;
+    bus.bus.happened();
+    for unit in [0, 1] {
+        bus.bus.set(unit, |spec| spec.mood = Mood::Silent);
+    }
+    bus.ms(60_000).await;
+    let told = bus.bus.only(&["problem: no answer", ASLEEP]);
+    let told: Vec<_> = told.iter().map(|line| (line.unit, &*line.what)).collect();
+    assert_eq!(
+        told.iter().filter(|told| told.0 == 0).count(),
+        2,
+        "the unit's device and its battery: {told:?}"
+    );
+    assert!(told.iter().all(|(unit, what)| (*what == ASLEEP) == (*unit == 1)), "{told:?}");
+    assert_eq!(bus.bus.estimated().len(), 1, "of the other one");
+    bus.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_whose_link_goes_with_it_sleeps_as_well_and_a_night_without_end_is_a_failure() {
     let bus = Polled::start(vec![sleeper(10.0)]);
     bus.ms(20_000).await;
