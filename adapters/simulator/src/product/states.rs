@@ -38,7 +38,12 @@ pub(super) fn meant<'a>(setpoint: &'a Setpoint, memory: &Memory, factory: &Memor
 /// How many of its constants stand there; none where one does not, or a quantity cannot be.
 fn weight(state: &State, memory: &Memory) -> Option<usize> {
     let mut constants = 0;
-    for write in &state.writes {
+    for (place, write) in state.writes.iter().enumerate() {
+        // Of a register that is written twice, the last value is what stands there.
+        let same = |later: &Write| later.register == write.register && later.mask == write.mask;
+        if state.writes[place + 1..].iter().any(same) {
+            continue;
+        }
         match constant(write) {
             Some(wanted) => {
                 if (wanted ^ bits(write, memory)) & masked(write) != 0 {

@@ -11,12 +11,13 @@
 //!
 //! A `command` has `holding` and `input` as well, `part`, `command`, `parameters`, `timer` in s (none: none), `keys`
 //! of the device's table, and what leaves: `writes`, each its first register and its words, with their
-//! `functions` where that matters; or `refused`, words of the refusal.
+//! `functions` where that matters; or `refused`, words of the refusal. `before` is a command (`command`, `parameters`,
+//! `timer`) that the device was given first, so that what wears is noted.
 
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
 use adapter_api::{
-    Value,
+    Job, UnitId, Value,
     profile::{Function, known},
 };
 use toml::Table;
@@ -101,20 +102,31 @@ async fn read(profile: &str, case: &Table) -> String {
     wrong
 }
 
+/// The command that a table says.
+fn asked(unit: &UnitId, device: &str, table: &Table) -> Job {
+    let parameters = table.get("parameters").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    let parameters: Vec<_> = parameters.iter().map(|(name, given)| (name.as_str(), value(given))).collect();
+    let timer = table.get("timer").and_then(toml::Value::as_integer);
+    let timer = timer.map(|timer| u64::try_from(timer).unwrap());
+    job(unit.clone(), device, table["command"].as_str().unwrap(), &parameters, timer)
+}
+
 async fn command(profile: &str, case: &Table) -> String {
     let mut bench = bench(profile, case).await;
     bench.probe().await;
     bench.peer.seen();
     let part = case.get("part").and_then(toml::Value::as_str).unwrap_or_default();
     let device = if part.is_empty() { "it".to_owned() } else { format!("it-{part}") };
-    let parameters = case.get("parameters").and_then(toml::Value::as_table).cloned().unwrap_or_default();
-    let parameters: Vec<_> = parameters.iter().map(|(name, given)| (name.as_str(), value(given))).collect();
-    let timer =
-        case.get("timer").and_then(toml::Value::as_integer).map(|timer| u64::try_from(timer).unwrap());
-    let name = case["command"].as_str().unwrap();
     let unit = bench.unit_id();
-    let job = || job(unit.clone(), &device, name, &parameters, timer);
-    let (written, back) = (job(), job());
+    if let Some(before) = case.get("before").and_then(toml::Value::as_table) {
+        let ended = bench.write(&asked(&unit, &device, before)).await;
+        let proof = bench.read_back(&asked(&unit, &device, before)).await;
+        if !proof.starts_with("Applied") && proof != "Nothing" {
+            return format!("  the command before it: {ended}, {proof}\n");
+        }
+        bench.peer.seen();
+    }
+    let (written, back) = (asked(&unit, &device, case), asked(&unit, &device, case));
     let ended = bench.write(&written).await;
     let sent: Vec<(u8, u16, Vec<u16>)> = bench.writes();
     if let Some(refused) = case.get("refused").and_then(toml::Value::as_str) {
