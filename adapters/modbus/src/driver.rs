@@ -107,7 +107,11 @@ impl Turn<'_> {
             }
         }
         let Some(registers) = self.registers else { return Ok(own) };
-        let added = registers.read(&mut self.port, wanted, now).await?;
+        let added = match registers.read(&mut self.port, wanted, now).await {
+            // What it describes itself is no less true; what the sun gives is unknown without the battery.
+            Err(Fault::Answered(_)) if self.sunspec.is_some() && !registers.is_outdated() => Vec::new(),
+            added => added?,
+        };
         self.disbelieved.append(&mut registers.disbelieved());
         Ok(match self.sunspec {
             Some(_) => mixed::readings(self.port.unit, own, added, registers.has(BATTERY)),

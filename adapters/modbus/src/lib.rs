@@ -16,6 +16,7 @@
 //! | `fetch` | wanted registers → registers, with what was learned of the unit |
 //! | `learned` | what a unit does not have, over restarts |
 //! | `load` | how much of a line's time its units take, pure |
+//! | `port` | one unit's way through the link, and its errors in words |
 //! | `client` | the link: opening, deadlines, checks of every answer, what an unanswered request may still bring |
 //! | `reading` | values → readings: signs, magnitudes, quality |
 //! | `registers` | profiled register devices: points, parts, commands |

@@ -1,11 +1,11 @@
 //! A unit that describes itself and whose profile adds registers: one device each, whoever brought it, and
 //! what the sun gives where the DC side has the battery in it. Pure.
 
-use adapter_api::{CommandSpec, DeviceInfo, PointId, Reading, Value};
+use adapter_api::{CommandSpec, DeviceInfo, PointId, Quality, Reading, Value};
 
 use crate::{
     declare::with_commands,
-    reading::{CONSUMED, POWER, PRODUCED},
+    reading::{CONSUMED, IMPOSSIBLE, POWER, PRODUCED},
     registers::carries,
     units::UnitConfig,
 };
@@ -80,11 +80,16 @@ pub(crate) fn readings(
             None => readings.push(added),
         }
     }
-    if unit.profile.dc_includes_battery && has_battery {
+    if unit.profile.dc_includes_battery {
         let battery = readings.iter().find(|reading| reading.device == unit.battery.id);
+        // What cannot be believed says nothing of the sun either.
+        let battery = battery.filter(|reading| reading.quality != Quality::Poor);
         let battery = battery.and_then(|reading| reading.point(POWER)).and_then(Value::number);
         if let Some(main) = readings.iter_mut().find(|reading| reading.device == unit.main.id) {
-            sun(main, battery);
+            count_ac_alone(main);
+            if has_battery {
+                sun(main, battery);
+            }
         }
     }
     let is_on =
@@ -93,15 +98,19 @@ pub(crate) fn readings(
     readings
 }
 
-/// What the sun gives is the DC power without what the battery gives; unknown where the battery does not say. Its counter
-/// is that of the AC side, which has the battery in it: what the sun gave is integrated.
-fn sun(main: &mut Reading, battery: Option<f64>) {
+/// The counter of the AC side has the battery in it: what the sun gave is integrated. Also as long as no battery
+/// shows, for one counter cannot be now the sun's and then not.
+fn count_ac_alone(main: &mut Reading) {
     for (name, _) in &mut main.points {
         if name.as_str() == PRODUCED {
             *name = PointId::from(INVERTER_ENERGY);
         }
     }
     main.points.retain(|(name, _)| name.as_str() != CONSUMED);
+}
+
+/// What the sun gives is the DC power without what the battery gives; unknown where the battery does not say.
+fn sun(main: &mut Reading, battery: Option<f64>) {
     main.points.retain_mut(|(name, value)| match (name.as_str() == POWER, value.number(), battery) {
         (true, Some(dc), Some(battery)) => {
             *value = Value::Number((dc - battery).max(0.0));
@@ -110,4 +119,8 @@ fn sun(main: &mut Reading, battery: Option<f64>) {
         (true, ..) => false,
         (false, ..) => true,
     });
+    let power = main.point(POWER).and_then(Value::number);
+    if power.is_some_and(|power| power > IMPOSSIBLE) {
+        main.quality = Quality::Poor;
+    }
 }

@@ -1,6 +1,6 @@
 //! One unit's way through the link: what it may use, and its errors in words. Never decides when.
 
-use adapter_api::{Clock, Fault, Store, WriteOutcome, profile::Function};
+use adapter_api::{Clock, Fault, Problem, Store, StoreError, WriteOutcome, profile::Function};
 
 use crate::{
     client::{Link, LinkError},
@@ -45,4 +45,17 @@ impl Port<'_> {
     pub fn place(&self) -> String {
         format!("Unit {} at {}", self.unit.address, self.link.address())
     }
+}
+
+/// Nothing but reads and notes came before.
+pub(crate) fn not_applied(why: &impl std::fmt::Display) -> WriteOutcome {
+    WriteOutcome::NotApplied { reason: why.to_string(), sent: false }
+}
+
+/// Nothing is decided without what is noted.
+pub(crate) fn unread(error: StoreError) -> Fault {
+    Fault::Answered(Problem::new(
+        error.to_string(),
+        "Make room on the disk, or look at the journal's own words",
+    ))
 }

@@ -4,7 +4,7 @@
 use adapter_api::{DeviceId, EnergyRole, MeasurementSource, Moment, PointId, Quality, Reading, Usage, Value};
 
 /// No home device moves more than this, W.
-const IMPOSSIBLE: f64 = 100_000.0;
+pub(crate) const IMPOSSIBLE: f64 = 100_000.0;
 /// Nor this many times its rating; inverters and clamps do overshoot.
 const OVERSHOOT: f64 = 1.5;
 
@@ -138,17 +138,28 @@ pub(crate) fn is_possible(name: &str, value: f64, bounds: Option<(f64, f64)>) ->
 /// with them that makes its quality poor; none is left of a reading without points.
 pub(crate) fn sifted(mut reading: Reading) -> (Option<Reading>, u64) {
     let before = reading.points.len();
+    let mut is_spoilt = false;
     reading.points.retain(|(point, value)| {
         let name = point.as_str();
         let possible = |number: f64| is_possible(name, number, bounds(name, unit_of(name)));
-        name == POWER || value.number().is_none_or(possible)
+        let stays = name == POWER || value.number().is_none_or(possible);
+        is_spoilt |= !stays && spoils(name);
+        stays
     });
     let out = before - reading.points.len() + usize::from(reading.quality == Quality::Poor);
+    if is_spoilt {
+        reading.quality = Quality::Poor;
+    }
     ((!reading.points.is_empty()).then_some(reading), out as u64)
 }
 
 /// The point whose value is told with its quality.
 pub(crate) const POWER: &str = "activePower";
+/// Does a value of it that cannot be make its whole reading poor? Any other one is left out alone.
+pub(crate) fn spoils(name: &str) -> bool {
+    matches!(name, POWER | CONSUMED | PRODUCED)
+}
+
 /// Lifetime counters, kWh.
 pub(crate) const CONSUMED: &str = "energyConsumedTotal";
 pub(crate) const PRODUCED: &str = "energyProducedTotal";
@@ -237,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_impossible_power_makes_the_quality_poor() {
+    fn only_an_impossible_power_or_counter_makes_the_quality_poor() {
         let quality = |power, rated| {
             let mut points = Points::default();
             points.number("activePower", Some(power));
@@ -248,5 +259,17 @@ mod tests {
         assert_eq!(quality(-100_001.0, None), Quality::Poor);
         assert_eq!(quality(7_400.0, Some(5_000.0)), Quality::Good);
         assert_eq!(quality(7_600.0, Some(5_000.0)), Quality::Poor);
+        let of_counter = |name: &str, energy| {
+            let mut points = Points::default();
+            points.number("activePower", Some(1.0));
+            points.number(name, Some(energy));
+            let (reading, out) = sifted(points.reading(&DeviceId::new("m").unwrap(), None, NOW).unwrap());
+            let reading = reading.unwrap();
+            (reading.quality, reading.points.len(), out)
+        };
+        assert_eq!(of_counter(PRODUCED, 9e6), (Quality::Good, 2, 0));
+        assert_eq!(of_counter(PRODUCED, 9.1e6), (Quality::Poor, 1, 1));
+        assert_eq!(of_counter(CONSUMED, -1.0), (Quality::Poor, 1, 1));
+        assert_eq!(of_counter("voltage", 5_000.0), (Quality::Good, 1, 1));
     }
 }

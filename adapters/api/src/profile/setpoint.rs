@@ -26,16 +26,20 @@
 //! a timer is moved there, another quantity refused.
 //!
 //! **What wears out.** A register with `persistent` (said of the write or of the whole setpoint) is written only where
-//! it shows something else, and what it held before a command held it is noted durably: `auto`, `off` with
-//! `restore`, and a revert bring it back. A state `auto` need not list such registers.
+//! it shows something else, and what it held before a command held it is noted durably, of all registers that leave
+//! in one request (`together`) where one of them does. Every other state of the group gives back what it does not
+//! write itself, and `restore` and a revert all of it: a state `auto` need not list such registers.
 //! `restore` of a limit or a reserve brings back what was noted, or, where nothing wears out, is `off`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use self::write::{Quantity, Rating, Write};
 use super::{Check, PARTS, RegisterType, WordOrder, command::LONGEST_PROOF, error::Wrong};
 use crate::Span;
+
+mod write;
 
 /// One setpoint.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -74,8 +78,8 @@ pub struct Setpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timer {
-    /// What it is given at most (`from = "timer"`); or, with `fixed`, what it is. While a setpoint is held, it is
-    /// written again at half of it.
+    /// What it is given at most (`from = "timer"`), which the gateway caps at 120 s; or, with `fixed`, what it is.
+    /// While a setpoint is held, it is written again at half of it.
     pub longest: Span,
     /// The device has a time of its own, and takes none.
     #[serde(default)]
@@ -88,7 +92,8 @@ pub struct Timer {
 pub struct Requirement {
     /// Which registers must hold what; read fresh.
     pub check: Check,
-    /// For which states; all but `auto` and `off` unless said.
+    /// For which states; all but `auto` and `off` unless said. What gives a setpoint back (`auto`, `restore`) is never
+    /// kept from it.
     #[serde(default)]
     pub states: Vec<String>,
     /// What is wrong otherwise and what to do, in words for an installer.
@@ -102,77 +107,6 @@ pub struct State {
     /// In the order in which they leave. Empty: what was noted is restored, and nothing else.
     #[serde(default)]
     pub writes: Vec<Write>,
-}
-
-/// One value that is written.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Write {
-    /// The first holding register.
-    pub register: u16,
-    /// How the value is laid into registers.
-    #[serde(rename = "type", default = "plain")]
-    pub kind: RegisterType,
-    /// Order of the registers.
-    #[serde(default)]
-    pub order: WordOrder,
-    /// The raw value.
-    pub value: Option<i64>,
-    /// Or where it comes from.
-    pub from: Option<Quantity>,
-    /// What a percentage is a part of, and what `most` means: the device's rating unless said.
-    #[serde(default)]
-    pub of: Rating,
-    /// raw = quantity / scale; negative where the device counts the other way round.
-    #[serde(default = "one")]
-    pub scale: f64,
-    /// Least raw value.
-    pub min: Option<i64>,
-    /// Greatest raw value.
-    pub max: Option<i64>,
-    /// The raw value where the command does not say the quantity.
-    pub otherwise: Option<i64>,
-    /// Only these bits are changed; the others stay as a fresh read shows them. One register.
-    pub mask: Option<u16>,
-    /// In one request with the write before it, whose last register is the one before.
-    #[serde(default)]
-    pub together: bool,
-    /// By function 6; one register.
-    #[serde(default)]
-    pub single: bool,
-    /// Does it wear out, although the rest of the setpoint does not?
-    #[serde(default)]
-    pub persistent: bool,
-    /// It makes the device take what was written before: written whenever anything is, also when it shows the value.
-    #[serde(default)]
-    pub trigger: bool,
-    /// It cannot be read back, or shows something else by design.
-    #[serde(default)]
-    pub blind: bool,
-}
-
-/// Where a value comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Quantity {
-    Power,
-    Percent,
-    Current,
-    Soc,
-    Timer,
-    Most,
-}
-
-/// What a percentage is a part of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Rating {
-    #[default]
-    Power,
-    Charge,
-    Discharge,
 }
 
 /// A single register that may be written by hand (`write_point`), with `write_points = true` in the device's table.
@@ -235,6 +169,18 @@ impl Setpoint {
         if !self.part.is_empty() && !PARTS.contains(&self.part.as_str()) {
             return Err(Wrong::at(format!("{key}.part"), format!("must be one of {}", PARTS.join(", "))));
         }
+        for Requirement { states, otherwise, .. } in &self.requires {
+            let key = format!("{key}.requires");
+            if let Some(state) = states.iter().find(|state| !self.states.contains_key(*state)) {
+                let known = self.states.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                let message =
+                    format!("names the state `{state}`, which the setpoint has not; it has {known}");
+                return Err(Wrong::at(key, message));
+            }
+            if otherwise.trim().is_empty() {
+                return Err(Wrong::at(key, "has an empty `otherwise`: say what is wrong and what to do"));
+            }
+        }
         let wears = self.persistent || self.writes().any(|write| write.persistent);
         for (state, table) in &self.states {
             let key = format!("{key}.states.{state}");
@@ -264,53 +210,17 @@ impl Setpoint {
         self.states.values().flat_map(|state| &state.writes)
     }
 
+    /// What must be so before a state is written.
+    pub fn required(&self, state: &str) -> impl Iterator<Item = &Requirement> {
+        self.requires.iter().filter(move |required| match &required.states[..] {
+            [] => !matches!(state, "auto" | "off"),
+            states => state != "auto" && states.iter().any(|name| name == state),
+        })
+    }
+
     /// Does this write wear out what it writes?
     pub fn wears(&self, write: &Write) -> bool {
         self.persistent || write.persistent
-    }
-}
-
-impl Write {
-    fn check(&self, before: Option<&Self>, timer: Option<Timer>) -> Result<(), String> {
-        let at = format!("the write of register {}", self.register);
-        let (least, most) = self.kind.bounds();
-        let fits = |raw: i64| (least..=most).contains(&raw);
-        if self.value.is_some() == self.from.is_some() {
-            return Err(format!("{at} needs either `value` or `from`"));
-        }
-        if let Some(raw) =
-            [self.value, self.min, self.max, self.otherwise].into_iter().flatten().find(|raw| !fits(*raw))
-        {
-            return Err(format!("{at}: {raw} does not fit into its type: choose a larger `type`"));
-        }
-        if self.from == Some(Quantity::Timer) && timer.is_none_or(|timer| timer.fixed) {
-            return Err(format!(
-                "{at} takes the timer: the setpoint needs `timer = {{ longest = \"120s\" }}`"
-            ));
-        }
-        if self.scale == 0.0 || !self.scale.is_finite() {
-            return Err(format!("{at} needs a `scale` other than 0"));
-        }
-        let alone = self.kind.registers() == 1;
-        if (self.mask.is_some() || self.single) && !alone {
-            return Err(format!(
-                "{at}: `mask` and `single` go with one register: leave them out, or set `type` to u16 or i16"
-            ));
-        }
-        if self.mask.zip(self.value).is_some_and(|(mask, value)| value & !i64::from(mask) != 0) {
-            return Err(format!("{at}: `value` has bits that `mask` does not change: add them to the mask"));
-        }
-        if self.register.checked_add(self.kind.registers() - 1).is_none() {
-            return Err(format!("{at} ends above register 65535: check `register` and `type`"));
-        }
-        let adjacent =
-            |before: &Self| before.register.checked_add(before.kind.registers()) == Some(self.register);
-        if self.together && (self.single || !before.is_some_and(adjacent)) {
-            return Err(format!(
-                "{at}: `together` needs the write before it to end one register before, and no `single`"
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -334,4 +244,30 @@ const fn plain() -> RegisterType {
 
 const fn one() -> f64 {
     1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_be_so_first_names_states_that_there_are_and_says_what_to_do() {
+        let parsed = |requires: &str| {
+            let text = format!(
+                "requires = [{{ check = {{ register = 7, text = 'AB' }}, {requires} }}]\n[states]\n\
+                 auto.writes = [{{ register = 1, value = 0 }}]\nhold.writes = [{{ register = 1, value = 1 }}]\n"
+            );
+            let setpoint: Setpoint = toml::from_str(&text).unwrap();
+            let wrong = setpoint.check("battery").err().map(|wrong| (wrong.key, wrong.message));
+            let states = ["auto", "hold"].map(|state| setpoint.required(state).count());
+            (states, wrong)
+        };
+        assert_eq!(parsed("otherwise = 'no'"), ([0, 1], None));
+        assert_eq!(parsed("otherwise = 'no', states = ['hold']"), ([0, 1], None));
+        let (_, wrong) = parsed("otherwise = 'no', states = ['hodl']");
+        let (key, message) = wrong.unwrap();
+        assert_eq!(key, "setpoints.battery.requires");
+        assert!(message.contains("`hodl`") && message.contains("auto, hold"), "{message}");
+        assert!(parsed("otherwise = ' '").1.unwrap().1.contains("`otherwise`"));
+    }
 }

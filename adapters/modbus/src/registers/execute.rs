@@ -4,18 +4,22 @@
 use std::time::Duration;
 
 use adapter_api::{
-    Fault, Job, Problem, Purpose, ReadBack, StoreError, WriteOutcome, Written, profile::Setting,
+    Fault, Job, Problem, Purpose, ReadBack, StoreError, Wear, WriteOutcome, Written, profile::Setting,
 };
 
 use super::{
     Registers,
+    decode::checked,
     fresh::{Sets, bounds, fresh, sets, voltage},
     notes::Noted,
     order::{Order, Request, order},
     setting,
-    target::{Ask, Facts},
+    target::{Ask, Facts, required},
 };
-use crate::{client::LinkError, port::Port};
+use crate::{
+    client::LinkError,
+    port::{Port, not_applied, unread},
+};
 
 /// When the first look at a write is taken. It is repeated until the command's `verify_for` is over,
 /// so that an early look costs a request and never a wrong answer.
@@ -42,12 +46,15 @@ enum First {
 
 impl Registers {
     pub async fn write(&mut self, port: &mut Port<'_>, job: &Job) -> Written {
-        let Planned { order, group, noted, first } = match self.planned(port, job).await {
+        let Planned { order, group, noted, first } = match self.planned(port, job, true).await {
             Ok(Ok(planned)) => planned,
             Ok(Err(reason)) => return Written::Ended(WriteOutcome::Rejected { reason }),
             // Only read so far, so certainly not applied.
             Err(fault) => return Written::Ended(not_applied(&fault)),
         };
+        if let (Wear::Partly(Some(reason)), true) = (&job.wear, order.wears) {
+            return Written::Ended(WriteOutcome::Rejected { reason: reason.clone() });
+        }
         if let Err(error) = self.note_first(port, &order, group, first).await {
             return Written::Ended(not_applied(&error));
         }
@@ -67,11 +74,11 @@ impl Registers {
                 return Written::Ended(outcome);
             }
         }
-        Written::Sent { settle: SETTLE, wore: false }
+        Written::Sent { settle: SETTLE, wore: order.wears && matches!(job.wear, Wear::Partly(_)) }
     }
 
     pub async fn read_back(&mut self, port: &mut Port<'_>, job: &Job) -> ReadBack {
-        match self.planned(port, job).await {
+        match self.planned(port, job, false).await {
             Ok(Ok(Planned { order, .. })) if order.is_blind => ReadBack::Nothing,
             Ok(Ok(Planned { order, group, .. })) if order.applied => {
                 self.looked(port, job, group, false).await;
@@ -166,17 +173,32 @@ impl Registers {
         }
     }
 
-    /// The command against fresh registers and what is noted.
-    async fn planned(&mut self, port: &mut Port<'_>, job: &Job) -> Result<Result<Planned, String>, Fault> {
+    /// The command against fresh registers and what is noted. `writes`: it is about to be written, so that what
+    /// it requires must be so; a proof looks at what became of it alone.
+    async fn planned(
+        &mut self,
+        port: &mut Port<'_>,
+        job: &Job,
+        writes: bool,
+    ) -> Result<Result<Planned, String>, Fault> {
         let Some(sets) = sets(port.unit, job) else {
             return Ok(Err(format!("{} does not take the command `{}`", job.device, job.command)));
         };
         let found = self.found(port).await?;
         let part = &port.unit.profile.commands[&*job.command].part;
-        if !part.is_empty() && !found.parts.contains(&part.as_str()) {
+        // It may have come since: what is owed to it must not wait until the unit is found again.
+        let is_missing = !part.is_empty() && !found.parts.contains(&part.as_str());
+        if is_missing && !self.search(port, &found).await?.contains(&part.as_str()) {
             return Ok(Err(format!("{} is not there, as the unit tells", job.device)));
         }
-        let shown = fresh(port, job, sets).await?;
+        let required = match sets {
+            Sets::Setpoint(_, setpoint) if writes => required(setpoint, &job.command, &job.parameters),
+            _ => Vec::new(),
+        };
+        let shown = fresh(port, job, sets, &required).await?;
+        if let Some(unmet) = required.iter().find(|required| checked(&required.check, &shown) != Some(true)) {
+            return Ok(Err(unmet.otherwise.clone()));
+        }
         let (group, setpoint) = match sets {
             Sets::Setting(name, setting) => {
                 let order = setting::order(name, setting, &job.parameters, &shown);
@@ -224,17 +246,4 @@ async fn put(port: &mut Port<'_>, request: &Request) -> Result<(), LinkError> {
         [word] if request.single => port.write_single(request.register, *word).await,
         words => port.write(request.register, words).await,
     }
-}
-
-/// Nothing but reads and notes came before.
-fn not_applied(why: &impl std::fmt::Display) -> WriteOutcome {
-    WriteOutcome::NotApplied { reason: why.to_string(), sent: false }
-}
-
-/// Nothing is decided without what is noted.
-fn unread(error: StoreError) -> Fault {
-    Fault::Answered(Problem::new(
-        error.to_string(),
-        "Make room on the disk, or look at the journal's own words",
-    ))
 }

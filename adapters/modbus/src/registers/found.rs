@@ -9,7 +9,14 @@ use super::{
     decode::{Decoded, checked, decode, needs, of_check},
     shown::Shown,
 };
-use crate::{client::LinkError, codec, fetch::is_refusal, plan::Extent, port::Port, units::UnitConfig};
+use crate::{
+    client::LinkError,
+    codec,
+    fetch::{Fetched, is_refusal},
+    plan::Extent,
+    port::Port,
+    units::{Part, UnitConfig},
+};
 
 /// No home device is stronger, W, nor holds more, kWh.
 const STRONGEST: f64 = 1e6;
@@ -79,15 +86,7 @@ impl Rated {
 pub(crate) async fn look(port: &mut Port<'_>) -> Result<Found, LinkError> {
     let profile = port.unit.profile;
     let wanted = wanted(port.unit);
-    // What it refuses to say about itself says nothing of its points.
-    let refuses_all = port.learned.refuses_all;
-    let fetched = port.fetch_known(&wanted).await;
-    port.learned.refuses_all = refuses_all;
-    let fetched = match fetched {
-        Ok(fetched) => fetched,
-        Err(LinkError::Exception(code)) if is_refusal(code) => vec![None; wanted.len()],
-        Err(error) => return Err(error),
-    };
+    let fetched = said(port, &wanted).await?;
     let is_incomplete = fetched.iter().any(Option::is_none);
     let shown = Shown::of(wanted.into_iter().zip(fetched.iter().map(Option::as_deref)));
     let present = |check| checked(check, &shown) == Some(true);
@@ -114,6 +113,37 @@ pub(crate) async fn look(port: &mut Port<'_>) -> Result<Found, LinkError> {
         is_incomplete,
         looked: port.clock.now().mono_ms,
     })
+}
+
+/// The parts that were not there when the unit was looked at, and are by now: some show what they have only once
+/// they are awake.
+///
+/// # Errors
+/// When the link failed.
+pub(crate) async fn came(port: &mut Port<'_>, found: &Found) -> Result<Vec<&'static str>, LinkError> {
+    let unit = port.unit;
+    let missing = unit.profile.parts.iter().filter(|(name, _)| !found.parts.contains(&name.as_str()));
+    let wanted = missing.filter(|(name, _)| unit.part(name).is_some_and(Part::enabled));
+    let checks: Vec<_> =
+        wanted.filter_map(|(name, part)| Some((name.as_str(), part.present.as_ref()?))).collect();
+    let mut extents: Vec<Extent> = checks.iter().map(|(_, check)| of_check(check)).collect();
+    extents.sort_unstable();
+    extents.dedup();
+    let fetched = said(port, &extents).await?;
+    let shown = Shown::of(extents.into_iter().zip(fetched.iter().map(Option::as_deref)));
+    let there = checks.into_iter().filter(|(_, check)| checked(check, &shown) == Some(true));
+    Ok(there.map(|(name, _)| name).collect())
+}
+
+/// What it says about itself. What it refuses to say says nothing of its points.
+async fn said(port: &mut Port<'_>, wanted: &[Extent]) -> Result<Fetched, LinkError> {
+    let refuses_all = port.learned.refuses_all;
+    let fetched = port.fetch_known(wanted).await;
+    port.learned.refuses_all = refuses_all;
+    match fetched {
+        Err(LinkError::Exception(code)) if is_refusal(code) => Ok(vec![None; wanted.len()]),
+        fetched => fetched,
+    }
 }
 
 /// The registers that say all of that.

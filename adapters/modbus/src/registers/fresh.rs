@@ -2,11 +2,11 @@
 
 use adapter_api::{
     Bounds, Fault, Job, Problem,
-    profile::{Function, Point, Profile, Quantity, Setpoint, Setting},
+    profile::{Function, Point, Profile, Quantity, Requirement, Setpoint, Setting},
 };
 
 use super::{
-    decode::{Decoded, decode, needs},
+    decode::{Decoded, decode, needs, of_check},
     shown::Shown,
 };
 use crate::{
@@ -61,9 +61,17 @@ pub(super) fn bounds(unit: &UnitConfig) -> Bounds {
     }
 }
 
-/// The registers that the command needs, fresh.
-pub(super) async fn fresh(port: &mut Port<'_>, job: &Job, sets: Sets) -> Result<Shown, Fault> {
-    let wanted = registers(port.unit, sets);
+/// The registers that the command needs, fresh, with those of what must be so before it is written.
+pub(super) async fn fresh(
+    port: &mut Port<'_>,
+    job: &Job,
+    sets: Sets,
+    required: &[&Requirement],
+) -> Result<Shown, Fault> {
+    let mut wanted = registers(port.unit, sets);
+    wanted.extend(required.iter().map(|required| of_check(&required.check)));
+    wanted.sort_unstable();
+    wanted.dedup();
     match port.fetch(&wanted).await {
         Ok(read) => Ok(Shown::of(wanted.into_iter().zip(read.iter().map(|words| Some(&words[..]))))),
         Err(error @ LinkError::Exception(code)) if is_refusal(code) => {
@@ -86,7 +94,7 @@ pub(super) async fn fresh(port: &mut Port<'_>, job: &Job, sets: Sets) -> Result<
 /// All that says in which state the setpoint is, and what a mask leaves alone.
 fn registers(unit: &UnitConfig, sets: Sets) -> Vec<Extent> {
     let held = |start, count| Extent { function: Function::Holding, start, count };
-    let mut all = match sets {
+    match sets {
         Sets::Setting(_, setting) => vec![held(setting.register, setting.kind.registers())],
         Sets::Setpoint(_, setpoint) => {
             let readable = setpoint.writes().filter(|write| !write.blind || write.mask.is_some());
@@ -95,10 +103,7 @@ fn registers(unit: &UnitConfig, sets: Sets) -> Vec<Extent> {
             let voltage = voltage_point(unit).filter(|_| current);
             own.chain(voltage.into_iter().flat_map(needs)).collect()
         }
-    };
-    all.sort_unstable();
-    all.dedup();
-    all
+    }
 }
 
 fn voltage_point(unit: &UnitConfig) -> Option<&'static Point> {

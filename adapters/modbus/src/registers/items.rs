@@ -1,11 +1,13 @@
 //! The values of a state, register by register, against what the device shows. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use adapter_api::profile::{Quantity, RegisterType, WordOrder, Write};
+use adapter_api::{
+    Purpose,
+    profile::{Quantity, RegisterType, WordOrder, Write},
+};
 
 use super::{
-    notes::Noted,
     raw::raw,
     shown::Shown,
     target::{Ask, Facts, Target},
@@ -35,20 +37,22 @@ pub(super) struct Item {
     slack: i64,
     /// How far a difference needs no write: a drift is no reason to wear out a register.
     drift: i64,
+    /// Only downwards: what is shown may never be more than what is asked.
+    only_less: bool,
 }
 
 impl Item {
     /// Shows the device something else, beyond what its steps explain?
     pub fn differs(&self) -> bool {
-        self.is_off(self.slack)
+        self.is_off(self.slack, false)
     }
 
     /// Does it have to be written to be so?
     pub fn needs_write(&self) -> bool {
-        self.is_off(self.drift)
+        self.is_off(self.drift, self.only_less)
     }
 
-    fn is_off(&self, slack: i64) -> bool {
+    fn is_off(&self, slack: i64, only_less: bool) -> bool {
         let Some(shown) = &self.shown else { return true };
         if *shown == self.words {
             return false;
@@ -57,7 +61,9 @@ impl Item {
             return (shown ^ word) & mask != 0;
         }
         let number = |words: &[u16]| codec::number(words, self.kind, self.order);
-        !number(shown).zip(number(&self.words)).is_some_and(|(a, b)| (a - b).abs() <= slack as f64)
+        let is_close =
+            |(a, b): (f64, f64)| (a - b).abs() <= slack as f64 && !(only_less && a.abs() > b.abs());
+        !number(shown).zip(number(&self.words)).is_some_and(is_close)
     }
 }
 
@@ -72,11 +78,10 @@ pub(super) fn items(ask: &Ask<'_>, facts: &Facts<'_>, target: &Target<'_>) -> Re
     // Given back by a command that has no state for it: what is noted is all that there is.
     let own = if target.restores && facts.group == "reserve" { &none } else { own };
     let mut items: Vec<Item> = Vec::new();
-    if let Some(noted) = facts.noted.filter(|_| target.returns) {
-        for write in returned(facts, own, noted) {
-            let words = noted.of(write.register, write.kind.registers()).unwrap_or_default();
-            items.push(item(write, words, 0, 0, facts, &mut overlay));
-        }
+    // Remote control is ended before what makes it possible is taken away.
+    let ends_first = target.restores && !facts.setpoint.persistent;
+    if !ends_first {
+        give_back(facts, target, own, &mut overlay, &mut items);
     }
     for write in own {
         let count = write.kind.registers();
@@ -97,48 +102,109 @@ pub(super) fn items(ask: &Ask<'_>, facts: &Facts<'_>, target: &Target<'_>) -> Re
                 (codec::registers(raw.value, write.kind, write.order), raw.slack, drift)
             }
         };
-        let item = item(write, words, slack, drift, facts, &mut overlay);
+        let item = item(write, words, facts, &mut overlay);
         let timer = write.from == Some(Quantity::Timer);
         // A timer that runs shows what is left of it.
-        let item = Item { compared: item.compared && !timer, ..item };
-        match items.last_mut() {
-            // Bits of one register leave in one write.
-            Some(last) if last.register == item.register && last.mask.is_some() && item.mask.is_some() => {
-                last.mask = last.mask.zip(item.mask).map(|(a, b)| a | b);
-                last.words = item.words;
-                (last.wears, last.trigger) = (last.wears || item.wears, last.trigger && item.trigger);
-                last.compared |= item.compared;
-            }
-            _ => items.push(item),
-        }
+        let compared = item.compared && !timer;
+        let only_less = ask.purpose == Purpose::Execute;
+        push(&mut items, Item { compared, slack, drift, only_less, ..item });
     }
-    // Of a register that is written twice, the last value is what it shows in the end.
-    let mut later = BTreeSet::new();
+    if ends_first {
+        give_back(facts, target, own, &mut overlay, &mut items);
+    }
+    // Of a register that is written twice, the last value is what it shows in the end, with all the bits that
+    // either of them changes.
+    let mut later: BTreeMap<u16, Option<u16>> = BTreeMap::new();
     for item in items.iter_mut().rev() {
-        item.is_last = later.insert(item.register);
+        item.is_last = !later.contains_key(&item.register);
         item.compared &= item.is_last;
+        later.entry(item.register).and_modify(|bits| *bits = joined(*bits, item.mask)).or_insert(item.mask);
+    }
+    for item in items.iter_mut().filter(|item| item.is_last && item.mask.is_some()) {
+        item.mask = later.get(&item.register).copied().flatten();
+    }
+    for at in (1..items.len()).rev() {
+        let before = &items[at - 1];
+        let end = usize::from(before.register) + before.words.len();
+        items[at].together &= end == usize::from(items[at].register);
+    }
+    if let Some(first) = items.first_mut() {
+        first.together = false;
     }
     Ok(items)
 }
 
-/// The writes of other states whose registers are noted and that this one leaves alone.
-fn returned<'w>(facts: &Facts<'w>, own: &[Write], noted: &Noted) -> Vec<&'w Write> {
-    let mut seen: BTreeSet<u16> = own.iter().map(|write| write.register).collect();
-    let all = facts.setpoint.writes().filter(|write| facts.setpoint.wears(write));
-    all.filter(|write| {
-        noted.of(write.register, write.kind.registers()).is_some() && seen.insert(write.register)
-    })
-    .collect()
+/// The bits of both masks; none: all of them.
+fn joined(a: Option<u16>, b: Option<u16>) -> Option<u16> {
+    a.zip(b).map(|(a, b)| a | b)
 }
 
-fn item(
-    write: &Write,
-    words: Vec<u16>,
-    slack: i64,
-    drift: i64,
+/// Bits of one register leave in one write.
+fn push(items: &mut Vec<Item>, item: Item) {
+    match items.last_mut() {
+        Some(last) if last.register == item.register && last.mask.is_some() && item.mask.is_some() => {
+            last.mask = joined(last.mask, item.mask);
+            last.words = item.words;
+            (last.wears, last.trigger) = (last.wears || item.wears, last.trigger && item.trigger);
+            last.compared |= item.compared;
+        }
+        _ => items.push(item),
+    }
+}
+
+/// What is noted of the writes of other states and that this one leaves alone. What leaves in one request comes
+/// back in one, for a part of it may be refused: what is not noted of it stays as shown.
+fn give_back(
     facts: &Facts<'_>,
+    target: &Target<'_>,
+    own: &[Write],
     overlay: &mut Shown,
-) -> Item {
+    items: &mut Vec<Item>,
+) {
+    let Some(noted) = facts.noted.filter(|_| target.returns) else { return };
+    // Registers that are given a value already, and which bits of them.
+    let mut covered: BTreeMap<u16, u16> = BTreeMap::new();
+    let mut cover = |write: &Write| {
+        let bits = covered.entry(write.register).or_default();
+        let open = write.mask.unwrap_or(u16::MAX) & !*bits;
+        *bits |= open;
+        open
+    };
+    own.iter().for_each(|write| {
+        cover(write);
+    });
+    let states = facts.setpoint.states.values();
+    for group in states.flat_map(|state| state.writes.chunk_by(|_, next| next.together)) {
+        let is_noted = |write: &&Write| {
+            facts.setpoint.wears(write) && noted.of(write.register, write.kind.registers()).is_some()
+        };
+        let open: Vec<(&Write, u16)> = group
+            .iter()
+            .filter(is_noted)
+            .map(|write| (write, cover(write)))
+            .filter(|(_, open)| *open > 0)
+            .collect();
+        if open.is_empty() {
+            continue;
+        }
+        for write in group {
+            let count = write.kind.registers();
+            let back = open.iter().find(|(noted, _)| noted.register == write.register);
+            let words = back.and_then(|_| noted.of(write.register, count));
+            // What cannot be read cannot stay as it is.
+            let Some(words) = words.or_else(|| overlay.held(write.register, count)) else { continue };
+            let mask = match back {
+                Some((_, bits)) if count == 1 && *bits != u16::MAX => Some(*bits),
+                _ => write.mask,
+            };
+            let item = item(&Write { mask, ..write.clone() }, words, facts, overlay);
+            // Also with one that does not wear it is written only where it is not so.
+            push(items, Item { wears: true, ..item });
+        }
+    }
+}
+
+fn item(write: &Write, words: Vec<u16>, facts: &Facts<'_>, overlay: &mut Shown) -> Item {
     let count = write.kind.registers();
     let words = match (write.mask, &words[..], overlay.held(write.register, 1)) {
         (Some(mask), [word], Some(under)) => vec![under[0] & !mask | word & mask],
@@ -158,7 +224,8 @@ fn item(
         order: write.order,
         mask: write.mask,
         words,
-        slack,
-        drift,
+        slack: 0,
+        drift: 0,
+        only_less: false,
     }
 }

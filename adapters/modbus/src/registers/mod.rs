@@ -36,7 +36,7 @@ mod tell;
 use std::time::Duration;
 
 use adapter_api::{
-    Counter, DeviceId, DeviceInfo, Fault, Moment, Reading, Wanted,
+    Counter, DeviceId, DeviceInfo, Fault, Moment, Problem, Reading, Wanted,
     profile::{Function, Point, Profile, Setup},
 };
 
@@ -48,15 +48,30 @@ pub(crate) use self::{
     shown::Shown,
 };
 use self::{found::Found, notes::Notes, poll::Poll};
-use crate::{client::LinkError, fetch::is_refusal, plan::Extent, port::Port, units::UnitConfig};
+use crate::{
+    client::LinkError,
+    fetch::is_refusal,
+    plan::Extent,
+    port::Port,
+    units::{Part, UnitConfig},
+};
 
 /// How long what a unit said about itself is believed when it comes back.
 const LOOK_MS: u64 = 3_600_000;
+
+/// How often a part that was not there is looked for while its unit answers.
+const MISSING_MS: u64 = 120_000;
 
 /// One unit's registers.
 pub(crate) struct Registers {
     poll: Poll,
     found: Option<Found>,
+    /// When missing parts were looked for, monotonic ms.
+    searched: u64,
+    /// A part came: until the unit is found again, nobody was told of it.
+    is_outdated: bool,
+    /// Was told that it cannot be set up?
+    setup_refused: bool,
     notes: Notes,
 }
 
@@ -82,7 +97,14 @@ pub(crate) fn exist(profile: &Profile) -> bool {
 
 impl Registers {
     pub fn new(unit: &UnitConfig) -> Self {
-        Self { poll: Poll::new(unit), found: None, notes: Notes::default() }
+        Self {
+            poll: Poll::new(unit),
+            found: None,
+            searched: 0,
+            is_outdated: false,
+            setup_refused: false,
+            notes: Notes::default(),
+        }
     }
 
     /// The cheapest sign of life, where nothing else gave one: the value with the lowest address. What it is
@@ -98,18 +120,19 @@ impl Registers {
                 Err(error) => return Err(port.fault(&error)),
             }
         }
-        if port.unit.main.keys.control == Some(true) {
-            for setup in &port.unit.profile.setup {
-                set_up(port, *setup).await?;
-            }
+        let is_controlled = |part: &&Part| part.enabled() && part.keys.control == Some(true);
+        if port.unit.parts().iter().any(is_controlled) {
+            self.set_up(port).await?;
         }
         port.learned.doubt(port.clock.now().wall_ms);
         let now = port.clock.now().mono_ms;
         self.found = self
             .found
             .take()
-            .filter(|found| !found.is_incomplete && now.saturating_sub(found.looked) < LOOK_MS);
+            .filter(|found| !found.is_incomplete && now.saturating_sub(found.looked) < LOOK_MS)
+            .filter(|_| !self.is_outdated);
         let found = self.found(port).await?;
+        self.is_outdated = false;
         let devices = describe::found(port.unit, &found);
         self.poll.anew();
         Ok(devices)
@@ -137,7 +160,55 @@ impl Registers {
             None if port.unit.profile.parts.is_empty() => Found::default(),
             _ => self.found(port).await?,
         };
+        let is_due = now.mono_ms.saturating_sub(self.searched.max(found.looked)) >= MISSING_MS;
+        if is_due && !self.is_outdated {
+            self.searched = now.mono_ms;
+            self.search(port, &found).await?;
+        }
+        if self.is_outdated {
+            // Only a unit that fails is found again, with the part that is new.
+            return Err(Fault::Answered(Problem::new(
+                format!("{} has a part that it did not show before", port.place()),
+                "Nothing is to be done: it is found again by itself",
+            )));
+        }
         self.poll.read(port, &found, wanted, now).await
+    }
+
+    /// Which parts came that were not there?
+    async fn search(&mut self, port: &mut Port<'_>, found: &Found) -> Result<Vec<&'static str>, Fault> {
+        let came = found::came(port, found).await.map_err(|error| port.fault(&error))?;
+        if !came.is_empty() && !self.is_outdated {
+            tracing::info!(unit = %port.unit.id, parts = ?came, "the unit shows parts that it did not show before");
+        }
+        self.is_outdated |= !came.is_empty();
+        Ok(came)
+    }
+
+    /// Did a part come of which nobody was told yet?
+    pub fn is_outdated(&self) -> bool {
+        self.is_outdated
+    }
+
+    /// What the unit is set up with; one that refuses it may be read all the same.
+    async fn set_up(&mut self, port: &mut Port<'_>) -> Result<(), Fault> {
+        let mut refused = None;
+        for setup in &port.unit.profile.setup {
+            match set_up(port, *setup).await {
+                Ok(()) => {}
+                Err(LinkError::Exception(code)) => refused = Some((setup.register, code)),
+                Err(error) => return Err(port.fault(&error)),
+            }
+        }
+        match (refused, self.setup_refused) {
+            (Some((register, exception)), false) => {
+                tracing::warn!(unit = %port.unit.id, register, exception, "the unit refuses to be set up: commands may do nothing");
+            }
+            (None, true) => tracing::info!(unit = %port.unit.id, "the unit is set up again"),
+            _ => {}
+        }
+        self.setup_refused = refused.is_some();
+        Ok(())
     }
 
     /// What was not believed since the last call.
@@ -151,14 +222,17 @@ impl Registers {
     }
 }
 
-/// What is so already is not written: such registers may wear out.
-async fn set_up(port: &mut Port<'_>, setup: Setup) -> Result<(), Fault> {
+/// What is so already is not written: such registers may wear out. One that cannot be read is.
+async fn set_up(port: &mut Port<'_>, setup: Setup) -> Result<(), LinkError> {
     let Setup { register, value } = setup;
-    let shown = port.read(Function::Holding, register, 1).await.map_err(|error| port.fault(&error))?;
-    if shown != [value] {
-        tracing::info!(unit = %port.unit.id, register, value, "the unit is set up");
-        port.write(register, &[value]).await.map_err(|error| port.fault(&error))?;
+    match port.read(Function::Holding, register, 1).await {
+        Ok(shown) if shown == [value] => return Ok(()),
+        Err(LinkError::Exception(code)) if is_refusal(code) => {}
+        Ok(_) => {}
+        Err(error) => return Err(error),
     }
+    port.write(register, &[value]).await?;
+    tracing::info!(unit = %port.unit.id, register, value, "the unit is set up");
     Ok(())
 }
 

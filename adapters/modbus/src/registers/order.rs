@@ -6,8 +6,9 @@
 //! | volatile | always while the command holds, for that starts the device's timer anew; else with all of them where one shows something else |
 //! | persistent | where it shows something else |
 //! | trigger | with any other |
+//! | in one request with another | with that one |
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use adapter_api::{Parameters, Purpose, Value};
 
@@ -48,6 +49,8 @@ pub(super) struct Order {
     pub is_as_noted: bool,
     /// Once it is so, what is noted is no longer owed: it is restored, or replaced for good.
     pub forgets: bool,
+    /// Is anything that wears out among the requests?
+    pub wears: bool,
 }
 
 /// What the command comes to.
@@ -73,6 +76,8 @@ pub(super) fn order(ask: &Ask<'_>, facts: &Facts<'_>) -> Result<Order, String> {
     let holds = ask.timer.is_some() && !target.restores;
     Ok(Order {
         keep: holds.then(|| keep(facts.noted, &items, &sent)).flatten(),
+        wears: groups(&items)
+            .any(|group| leaves(&sent, &group) && items[group].iter().any(|item| item.wears)),
         requests: requests(&items, &sent),
         applied,
         is_blind: !items.is_empty() && compared().next().is_none(),
@@ -103,32 +108,46 @@ fn sent(items: &[Item], ask: &Ask<'_>) -> Vec<bool> {
     items.iter().map(leaves).collect()
 }
 
+/// The places of those that belong together in one request.
+fn groups(items: &[Item]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    items.chunk_by(|_, next| next.together).map(move |group| {
+        let from = at;
+        at += group.len();
+        from..at
+    })
+}
+
+/// Is any of the group needed? Then it leaves as a whole.
+fn leaves(sent: &[bool], group: &Range<usize>) -> bool {
+    sent[group.clone()].contains(&true)
+}
+
 /// Those that belong together in one.
 fn requests(items: &[Item], sent: &[bool]) -> Vec<Request> {
-    let mut requests = Vec::new();
-    let mut at = 0;
-    while at < items.len() {
-        let rest = items[at + 1..].iter().take_while(|item| item.together).count();
-        let group = at..=at + rest;
-        if sent[group.clone()].contains(&true) {
-            let words: Vec<u16> = items[group].iter().flat_map(|item| item.words.clone()).collect();
-            let single = items[at].single && words.len() == 1;
-            requests.push(Request { register: items[at].register, words, single });
-        }
-        at += rest + 1;
-    }
-    requests
+    let of = |group: Range<usize>| {
+        let first = &items[group.start];
+        let words: Vec<u16> = items[group].iter().flat_map(|item| item.words.clone()).collect();
+        Request { register: first.register, single: first.single && words.len() == 1, words }
+    };
+    groups(items).filter(|group| leaves(sent, group)).map(of).collect()
 }
 
 /// What is noted, with what is changed for the first time.
 fn keep(noted: Option<&Noted>, items: &[Item], sent: &[bool]) -> Option<BTreeMap<u16, u16>> {
     let mut words = noted.map(|noted| noted.words.clone()).unwrap_or_default();
     let before = words.len();
-    for (item, _) in items.iter().zip(sent).filter(|(item, sent)| **sent && item.wears) {
-        let shown = item.shown.as_deref().unwrap_or_default();
-        // A value is noted as a whole: half of it would be nobody's value.
-        if shown != item.words {
-            for (register, word) in (item.register..).zip(shown) {
+    for group in groups(items) {
+        let changes = |item: &Item, sent: bool| {
+            sent && item.wears && item.shown.as_ref().is_some_and(|shown| *shown != item.words)
+        };
+        // What leaves in one request is noted as a whole: a part of it would be nobody's value, or could not be
+        // written back alone.
+        if !group.clone().any(|place| changes(&items[place], sent[place])) {
+            continue;
+        }
+        for item in items[group].iter().filter(|item| item.wears) {
+            for (register, word) in (item.register..).zip(item.shown.as_deref().unwrap_or_default()) {
                 words.entry(register).or_insert(*word);
             }
         }

@@ -20,7 +20,7 @@ use crate::{
     config::BATTERY,
     plan::Extent,
     port::Port,
-    reading::{POWER, Points, bounds, is_possible},
+    reading::{POWER, Points, bounds, is_possible, spoils},
     units::{Part, UnitConfig},
 };
 
@@ -116,7 +116,7 @@ impl Poll {
         now: Moment,
     ) -> Option<Reading> {
         let mut points = Points::default();
-        let (mut impossible, mut gone, mut is_poor) = (0, 0, false);
+        let (mut impossible, mut gone, mut is_poor, mut is_spoilt) = (0, 0, false, false);
         for place in own {
             let Polled { name, point, .. } = &self.points[*place];
             match decode(point, &unit.profile.sentinels, shown) {
@@ -127,6 +127,7 @@ impl Poll {
                     // One that is above what no home has is counted with the quality that it gives.
                     impossible += u64::from(!possible && name != POWER);
                     is_poor |= !possible && name == POWER;
+                    is_spoilt |= !possible && spoils(name.as_str());
                     if possible || name == POWER {
                         points.add(name.clone(), Some(value));
                     }
@@ -147,10 +148,12 @@ impl Poll {
             None => points,
         };
         let mut reading = points.reading(&part.id, greatest(unit, name, found.rated), now);
-        if let Some(reading) = reading.as_mut().filter(|_| is_poor) {
-            reading.quality = Quality::Poor;
+        if let Some(reading) = &mut reading {
+            impossible += u64::from(is_poor || reading.quality == Quality::Poor);
+            if is_spoilt {
+                reading.quality = Quality::Poor;
+            }
         }
-        impossible += u64::from(reading.as_ref().is_some_and(|reading| reading.quality == Quality::Poor));
         for (counter, times) in [(Counter::OutOfRange, impossible), (Counter::Sentinels, gone)] {
             if times > 0 {
                 self.disbelieved.push((part.id.clone(), counter, times));

@@ -66,10 +66,15 @@ pub(super) fn raw(
     Ok(Raw { value, slack: drift.max(i64::from(is_rounded)) })
 }
 
-/// Least and greatest raw value that may be written.
+/// Least and greatest raw value that may be written: also where the profile says more, no more than the mask
+/// lets through.
 fn range(write: &Write) -> (i64, i64) {
-    let (least, greatest) = write.kind.bounds();
-    (write.min.unwrap_or(least), write.max.unwrap_or(greatest))
+    let (least, greatest) = match write.mask {
+        Some(mask) => (0, i64::from(mask)),
+        None => write.kind.bounds(),
+    };
+    let (min, max) = (write.min.unwrap_or(least), write.max.unwrap_or(greatest));
+    (min.max(least), max.min(greatest))
 }
 
 /// Whole steps, never shorter than asked for unless the device holds nothing for so long.
@@ -84,7 +89,13 @@ fn timer(write: &Write, ask: &Ask<'_>, facts: &Facts<'_>) -> i64 {
 /// As far as the device goes.
 pub(super) fn most(write: &Write, facts: &Facts<'_>) -> Result<i64, String> {
     let (least, greatest) = range(write);
-    match (facts.rated.of(write.of), write.max) {
+    let key = match write.of {
+        Rating::Power => None,
+        Rating::Charge => facts.bounds.charge,
+        Rating::Discharge => facts.bounds.discharge,
+    };
+    // What the installer said goes before what the device could.
+    match (facts.rated.of(write.of).into_iter().chain(key).reduce(f64::min), write.max) {
         (Some(rated), _) => Ok((((rated / write.scale).abs() + ROUNDING).floor().copysign(write.scale)
             as i64)
             .clamp(least, greatest)),
@@ -114,7 +125,7 @@ fn percent(write: &Write, facts: &Facts<'_>, target: &Target<'_>) -> Result<Opti
 
 fn current(facts: &Facts<'_>, target: &Target<'_>) -> Result<Option<f64>, String> {
     let Some(power) = target.power else { return Ok(None) };
-    let voltage = facts.voltage.filter(|voltage| *voltage > 0.0);
+    let voltage = facts.voltage.filter(|voltage| *voltage > 0.0 && voltage.is_finite());
     let voltage =
         voltage.ok_or("the device does not say the voltage of its battery now, which a current needs")?;
     Ok(Some(power / voltage))

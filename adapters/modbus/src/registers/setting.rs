@@ -53,5 +53,6 @@ pub(super) fn order(
         keep: None,
         is_as_noted: true,
         forgets: false,
+        wears: false,
     })
 }

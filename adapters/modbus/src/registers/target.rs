@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use adapter_api::{
     Bounds, Parameters, Purpose,
-    profile::{Quantity, Rating, Setpoint, State, Write},
+    profile::{Quantity, Rating, Requirement, Setpoint, State, Write},
 };
 
-use super::{found::Rated, notes::Noted, shown::Shown};
+use super::{found::Rated, notes::Noted, shown::Shown, tell::limit_of};
 use crate::{
     config::BATTERY,
     wanted::{Wanted, bounded},
@@ -63,19 +63,35 @@ impl<'a> Facts<'a> {
         self.setpoint.states.get(name)
     }
 
-    /// Does anything that it writes wear out?
-    pub fn wears(&self) -> bool {
-        self.setpoint.writes().any(|write| self.setpoint.wears(write))
-    }
-
     /// Least of what the profile and the device's rating allow, W.
     fn most(&self, rated: Option<f64>) -> f64 {
         rated.into_iter().chain(self.setpoint.most).fold(f64::INFINITY, f64::min)
     }
 }
 
-fn is_power(write: &Write) -> bool {
+pub(super) fn is_power(write: &Write) -> bool {
     matches!(write.from, Some(Quantity::Power | Quantity::Percent | Quantity::Current))
+}
+
+/// What must be so before the command is written, by the state that it wants; nothing where it gives the setpoint
+/// back, which is never refused.
+pub(super) fn required<'s>(
+    setpoint: &'s Setpoint,
+    command: &str,
+    parameters: &Parameters,
+) -> Vec<&'s Requirement> {
+    let state = match command {
+        _ if parameters.bool("restore").is_some() => return Vec::new(),
+        "set_battery_mode" | "set_battery_power" => match Wanted::of(command, parameters) {
+            Ok(wanted) => wanted.word(),
+            // It is refused in words later.
+            Err(_) => return Vec::new(),
+        },
+        "set_reserve" => "soc",
+        _ if parameters.bool("enabled") == Some(false) => "off",
+        _ => "limit",
+    };
+    setpoint.required(state).collect()
 }
 
 impl<'a> Target<'a> {
@@ -186,8 +202,13 @@ impl<'a> Target<'a> {
         }
         let noted = facts.noted.is_some();
         if restores(ask)? {
-            // No revert goes beyond what the configuration allows.
-            return Ok(match own.filter(|_| !facts.wears()) {
+            // No revert goes beyond what the configuration allows. Where nothing is owed, what wears out stays as
+            // somebody else set it.
+            let is_within = |bound: &f64| match facts.noted {
+                Some(noted) => noted_limit(facts, noted).is_some_and(|power| power <= *bound),
+                None => facts.setpoint.persistent,
+            };
+            return Ok(match own.filter(|bound| !is_within(bound)) {
                 Some(bound) => Self { power: Some(bound), ..limit },
                 None => Self { restores: true, returns: true, ..Self::plain("off") },
             });
@@ -209,6 +230,13 @@ impl<'a> Target<'a> {
             (None, _) => Err("say one of `power`, `percent`, `enabled` and `restore`".to_owned()),
         }
     }
+}
+
+/// How far the limit goes that is noted, W; none: it is none, or nobody knows.
+fn noted_limit(facts: &Facts<'_>, noted: &Noted) -> Option<f64> {
+    let mut then = facts.shown.clone();
+    noted.words.iter().for_each(|(register, word)| then.put(*register, &[*word]));
+    limit_of(&Facts { shown: &then, ..*facts })
 }
 
 fn restores(ask: &Ask<'_>) -> Result<bool, String> {

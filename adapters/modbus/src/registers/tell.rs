@@ -7,7 +7,7 @@ use adapter_api::{
 
 use super::{
     raw::most,
-    target::{Ask, Facts, Target},
+    target::{Ask, Facts, Target, is_power},
 };
 use crate::{codec, config::BATTERY};
 
@@ -47,6 +47,12 @@ pub(super) fn tell(ask: &Ask<'_>, facts: &Facts<'_>, target: &Target<'_>, is_so:
     }
 }
 
+/// How far the limit goes that the registers show, W; none: they show none, or do not say.
+pub(super) fn limit_of(facts: &Facts<'_>) -> Option<f64> {
+    let limit = state_of(facts, "limit").filter(|state| *state == "limit")?;
+    power(facts, facts.state(limit)?)
+}
+
 /// The state whose constants the registers show: the one that says most, else the wanted one.
 fn state_of<'a>(facts: &Facts<'a>, wanted: &str) -> Option<&'a str> {
     let weighed = facts.setpoint.states.iter().filter_map(|(name, state)| {
@@ -61,10 +67,6 @@ fn state_of<'a>(facts: &Facts<'a>, wanted: &str) -> Option<&'a str> {
         says.then_some(((constants, name == wanted), name.as_str()))
     });
     weighed.max_by_key(|(weight, _)| *weight).map(|(_, name)| name)
-}
-
-fn is_power(write: &Write) -> bool {
-    matches!(write.from, Some(Quantity::Power | Quantity::Percent | Quantity::Current))
 }
 
 /// How many constants of a state there are, where all of them show; none where one does not.

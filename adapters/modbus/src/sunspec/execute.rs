@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     client::LinkError,
-    port::Port,
+    port::{Port, not_applied, unread},
     units::{UnitConfig, WRITE_POINT},
 };
 
@@ -245,17 +245,4 @@ async fn put(port: &mut Port<'_>, at: u16, words: &[u16], singly: bool) -> Resul
         [word] if singly => port.write_single(at, *word).await,
         words => port.write(at, words).await,
     }
-}
-
-/// Nothing but reads and notes came before.
-fn not_applied(why: &impl std::fmt::Display) -> WriteOutcome {
-    WriteOutcome::NotApplied { reason: why.to_string(), sent: false }
-}
-
-/// Nothing is decided without what is noted.
-fn unread(error: StoreError) -> Fault {
-    Fault::Answered(Problem::new(
-        error.to_string(),
-        "Make room on the disk, or look at the journal's own words",
-    ))
 }

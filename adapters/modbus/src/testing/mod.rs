@@ -2,6 +2,7 @@
 //! badly as a test asks for.
 
 pub(crate) mod der;
+mod gateway;
 pub(crate) mod hybrid;
 
 use std::{
@@ -17,6 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
+pub(crate) use self::gateway::{Hands, Notes};
 use crate::config::{Address, Settings};
 
 /// How the peer treats one request. Requests without a move are answered as they should be.

@@ -71,3 +71,19 @@ async fn two_requests_are_at_least_spacing_apart_also_to_different_units_and_on_
     assert_eq!(arrivals.len(), 5);
     assert!(arrivals.windows(2).all(|two| two[1] - two[0] >= PAUSE), "{arrivals:?}");
 }
+
+#[tokio::test]
+async fn what_a_profile_needs_of_the_connection_is_heeded_beside_what_is_configured() {
+    use adapter_api::{Span, profile::Limits};
+    let server = server().await;
+    let mut link = link(server.addr(), "idle_close = '1h'");
+    let idle_close = Some(Span(Duration::from_millis(20)));
+    link.heed(&Limits { pause_after_connect: Span(PAUSE), idle_close, ..Limits::default() });
+    // What asks for less changes nothing.
+    link.heed(&Limits::default());
+    let before = std::time::Instant::now();
+    assert_eq!(read(&mut link, 1, 1).await, Ok(vec![7]));
+    assert!(server.port().arrivals(UNIT)[0] - before >= PAUSE);
+    soon(link.rest()).await;
+    assert!(link.live.is_none());
+}

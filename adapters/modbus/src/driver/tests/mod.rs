@@ -9,60 +9,14 @@ mod past;
 mod reads;
 mod setup;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use adapter_api::{
-    Asked, BoxFuture, DeviceId, JobPort, Moment, Parameters, Purpose, StoreError, StorePort, Value, Wear,
-};
+use adapter_api::{Asked, DeviceId, Moment, Parameters, Purpose, Value, Wear};
 
 use super::*;
-use crate::testing::{Move, Peer, hybrid};
+use crate::testing::{Hands, Move, Notes, Peer, hybrid};
 
 const ROOF: &str = "[device.roof]\nprofile = 'sunspec'\ncharge_power = 3000\n";
-
-/// Notes in memory.
-#[derive(Clone, Default)]
-pub(super) struct Notes(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
-
-impl Notes {
-    /// All but what a unit was seen to be: what its commands owe.
-    fn owed(&self) -> Vec<(String, Vec<u8>)> {
-        let notes = self.0.lock().unwrap().clone().into_iter();
-        notes.filter(|(key, _)| !key.starts_with("known/")).collect()
-    }
-}
-
-impl StorePort for Notes {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(async move { Ok(self.0.lock().unwrap().get(key).cloned()) })
-    }
-
-    fn put<'a>(&'a self, key: &'a str, note: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            let mut notes = self.0.lock().unwrap();
-            match note {
-                Some(note) => notes.insert(key.to_owned(), note),
-                None => notes.remove(key),
-            };
-            Ok(())
-        })
-    }
-}
-
-/// Takes whatever becomes of a job.
-struct Hands;
-
-impl JobPort for Hands {
-    fn resolve<'a>(&'a mut self, _: &'a Arc<str>, _: &'a Parameters) -> BoxFuture<'a, bool> {
-        Box::pin(async { true })
-    }
-
-    fn settle(self: Box<Self>, _: Option<WriteOutcome>) {}
-}
 
 /// The revert timer of all jobs that hold, s.
 const TIMER: u64 = 120;

@@ -155,3 +155,19 @@ fn a_unit_without_configuration_is_checked_like_one_with_it() {
     assert!(device_settings("tcp://x", "sunspek", 1).unwrap_err().contains("did you mean sunspec"));
     assert!(device_settings("tcp://x", "sunspec", 0).unwrap_err().contains("unit 0"));
 }
+
+#[tokio::test]
+async fn a_part_is_probed_with_its_unit_and_its_points_bear_its_name() {
+    let peer = Peer::start().await;
+    let profile = adapter_api::profile::builtin()["growatt-sph"].clone();
+    let part = profile.all_points().filter(|(part, ..)| *part == "battery").count();
+    let settings = peer.settings("[device.device]\nprofile = 'growatt-sph'\n");
+    peer.input(profile.unit, 0, &[3; 2_000]);
+    peer.holding(profile.unit, 0, &[3; 2_000]);
+    let [whole, battery] =
+        [look(&settings, "device").await.unwrap(), look(&settings, "device-battery").await.unwrap()];
+    assert_eq!(whole.points.len(), battery.points.len(), "a unit is one");
+    let of_part = battery.points.iter().filter(|shown| shown.seen.part == "device-battery").count();
+    assert!(part > 0 && of_part >= part, "{of_part} of {part}");
+    assert!(probe(&settings, "device-roof").await.is_none());
+}

@@ -10,14 +10,16 @@ use std::{
 };
 
 use adapter_api::{
-    Asked, BoxFuture, Clock, Counter, DeviceId, DeviceInfo, Driver, Job, JobPort, Moment, Parameters,
-    Purpose, ReadBack, Reading, Store, StoreError, StorePort, UnitId, Value, Wanted, Wear, WriteOutcome,
-    Written,
+    Asked, Clock, Counter, DeviceId, DeviceInfo, Driver, Job, Moment, Parameters, Purpose, ReadBack, Reading,
+    Store, UnitId, Value, Wanted, Wear, Written,
     profile::{Function, Profile, builtin, install, known},
 };
 
 use super::profiles::all_registers;
-use crate::{driver::ModbusDriver, testing::Peer};
+use crate::{
+    driver::ModbusDriver,
+    testing::{Hands, Notes, Peer},
+};
 
 pub(super) struct Bench {
     pub peer: Peer,
@@ -27,37 +29,6 @@ pub(super) struct Bench {
     tables: String,
     /// Monotonic ms.
     pub time: Arc<Mutex<u64>>,
-}
-
-/// Notes in memory.
-#[derive(Clone, Default)]
-pub(super) struct Notes(pub Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
-
-impl StorePort for Notes {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(async move { Ok(self.0.lock().unwrap().get(key).cloned()) })
-    }
-
-    fn put<'a>(&'a self, key: &'a str, note: Option<Vec<u8>>) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            let mut notes = self.0.lock().unwrap();
-            match note {
-                Some(note) => notes.insert(key.to_owned(), note),
-                None => notes.remove(key),
-            };
-            Ok(())
-        })
-    }
-}
-
-struct Hands;
-
-impl JobPort for Hands {
-    fn resolve<'a>(&'a mut self, _: &'a Arc<str>, _: &'a Parameters) -> BoxFuture<'a, bool> {
-        Box::pin(async { true })
-    }
-
-    fn settle(self: Box<Self>, _: Option<WriteOutcome>) {}
 }
 
 /// Makes a profile known under a name that no other test has.
@@ -192,6 +163,28 @@ pub(super) fn asked(
     timer: Option<u64>,
     purpose: Purpose,
 ) -> Job {
+    job_of(unit, device, command, parameters, timer, (purpose, Wear::None))
+}
+
+pub(super) fn worn(
+    unit: UnitId,
+    device: &str,
+    command: &str,
+    parameters: &[(&str, Value)],
+    timer: Option<u64>,
+    wear: Wear,
+) -> Job {
+    job_of(unit, device, command, parameters, timer, (Purpose::Execute, wear))
+}
+
+fn job_of(
+    unit: UnitId,
+    device: &str,
+    command: &str,
+    parameters: &[(&str, Value)],
+    timer: Option<u64>,
+    (purpose, wear): (Purpose, Wear),
+) -> Job {
     let parameters = parameters.iter().map(|(name, value)| (Arc::from(*name), value.clone()));
     let asked = Asked {
         number: 1,
@@ -202,7 +195,7 @@ pub(super) fn asked(
         purpose,
         verify_for: Duration::ZERO,
         timer: timer.map(Duration::from_secs),
-        wear: Wear::None,
+        wear,
         relative: false,
     };
     Job::new(asked, Hands)

@@ -67,3 +67,22 @@ async fn a_setpoint_in_registers_wins_over_the_described_one() {
     assert_eq!(bench.writes(), [(16, 50_010, vec![2])]);
     assert!(bench.read_back(&hold(Purpose::ReadBack)).await.starts_with("Applied"));
 }
+
+#[tokio::test]
+async fn a_battery_that_is_refused_or_not_believed_leaves_the_sun_unknown_and_the_rest_told() {
+    let mut refused = storage(500).await;
+    refused.probe().await;
+    refused.peer.remove(1, 50_000, 3);
+    let readings = refused.read().await;
+    assert!(!readings["it"].contains_key("activePower") && readings["it"].contains_key("inverterPower"));
+    assert!(readings.contains_key("it-grid"));
+    let mut none = storage(500).await;
+    none.peer.holding(1, 50_000, &[0]);
+    none.probe().await;
+    let readings = none.read().await;
+    assert!(
+        !readings["it"].contains_key("energyProducedTotal"),
+        "nor is it the sun's before a battery shows"
+    );
+    assert!(readings["it"].contains_key("inverterEnergyTotal"));
+}

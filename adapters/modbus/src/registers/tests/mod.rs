@@ -2,6 +2,7 @@
 
 mod bench;
 mod commands;
+mod given_back;
 mod mixed;
 mod plans;
 mod profiles;

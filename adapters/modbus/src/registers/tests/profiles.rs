@@ -208,7 +208,9 @@ pub(super) fn all_registers(profile: &adapter_api::profile::Profile) -> Vec<(Fun
     let texts = identities.flat_map(crate::registers::texts).map(|(_, text)| crate::registers::of_text(text));
     let extents =
         points.chain(ratings).chain(texts).map(|extent| (extent.function, extent.start, extent.count));
-    let checks = profile.parts.values().filter_map(|part| part.present.as_ref());
+    let required = profile.setpoints.values().flat_map(|setpoint| &setpoint.requires);
+    let required = required.map(|required| &required.check);
+    let checks = profile.parts.values().filter_map(|part| part.present.as_ref()).chain(required);
     let checks = checks.map(|check| (check.function, check.register, check.count));
     let writes = profile.setpoints.values().flat_map(|setpoint| setpoint.writes());
     let writes = writes.map(|write| (Function::Holding, write.register, write.kind.registers()));
