@@ -67,7 +67,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn listed() -> String {
-    let rows = simulator::catalogue().into_iter().map(|what| vec![what.name, what.text]);
+    let rows = simulator::catalog().into_iter().map(|what| vec![what.name, what.text]);
     table(&["NAME", "WHAT IT IS"], &rows.collect::<Vec<_>>())
 }
 
