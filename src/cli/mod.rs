@@ -117,7 +117,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check => check::run(&arguments.config, json),
         Command::Profiles(profiles) => profiles::run(profiles, &arguments.config, json),
         Command::Demo(demo) => demo::run(demo, json).await,
-        Command::Simulate(simulate) => simulate::run(simulate).await,
+        Command::Simulate(simulate) => simulate::run(simulate, &arguments.config).await,
         Command::Scan(scan) => scan::run(scan, &arguments.config, arguments.socket.as_deref(), json).await,
         Command::Probe(probe) => {
             probe::run(probe, &arguments.config, arguments.socket.as_deref(), json).await

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::Manners;
+
 /// Which of a device's two register tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
@@ -75,6 +77,7 @@ pub enum UnknownUnit {
 pub struct Units {
     pub(crate) devices: BTreeMap<u8, Box<dyn Device>>,
     pub(crate) unknown: UnknownUnit,
+    pub(crate) manners: Manners,
 }
 
 impl Units {
@@ -94,6 +97,13 @@ impl Units {
     #[must_use]
     pub fn unknown(mut self, unknown: UnknownUnit) -> Self {
         self.unknown = unknown;
+        self
+    }
+
+    /// What clients must respect; who asks too soon is told that the device is busy (exception 6).
+    #[must_use]
+    pub fn manners(mut self, manners: Manners) -> Self {
+        self.manners = manners;
         self
     }
 }

@@ -1,6 +1,6 @@
 //! The fault dial in words, as an installer writes them: `delay=2s`, `busy@10`. Pure.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use adapter_api::Span;
 
@@ -15,6 +15,8 @@ pub enum Turn {
     Moved(i16),
     /// Lifetime counters show 0 in the next so many reads.
     Bounce(u32),
+    /// Lifetime counters show 0 for so long.
+    BounceFor(Duration),
     /// Lifetime counters begin again at 0.
     ResetCounters,
 }
@@ -70,7 +72,7 @@ static WORDS: [Word; 32] = [
     word("refuse", "", "new connections are refused"),
     word("one-client", "", "a second connection is closed at once"),
     word("moved", "10", "the whole map stands so many registers further back"),
-    word("bounce", "1", "lifetime counters show 0 in the next so many reads"),
+    word("bounce", "1", "lifetime counters show 0 in the next so many reads, or for so long, like 30s"),
     word("reset-counters", "", "lifetime counters begin again at 0"),
 ];
 
@@ -162,7 +164,11 @@ impl FromStr for Turn {
             "moved" => {
                 return value.parse().map(Self::Moved).map_err(|_| wrong("needs a number of registers"));
             }
-            "bounce" => return value.parse().map(Self::Bounce).map_err(|_| wrong("needs a number of reads")),
+            "bounce" => {
+                let reads = value.parse().map(Self::Bounce).ok();
+                let bounce = reads.or_else(|| span().ok().map(Self::BounceFor));
+                return bounce.ok_or_else(|| wrong("needs a number of reads, or a time, like 30s"));
+            }
             _ => return Ok(Self::ResetCounters),
         };
         Ok(Self::Fault(fault, Scope::ALL.every(every.unwrap_or(1))))

@@ -15,9 +15,9 @@
 //!
 //! Modules in reading order: `plant` (pure), `live` (the plant on a clock), `sunspec`, `product` and `sdm630` (the
 //! plant as registers), `device` (what a server serves), `modbus` (frames, server and serial line), `fault`, `dial` (faults
-//! in words), `record`, `port`, `home`, `catalogue` and `running` (what `maestro simulate` offers and serves).
+//! in words), `record`, `port`, `home`, `catalog` and `running` (what `maestro simulate` offers and serves).
 
-mod catalogue;
+mod catalog;
 mod device;
 mod dial;
 mod fault;
@@ -35,12 +35,12 @@ mod sunspec;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{ServeError, ServeSettings, What, catalogue, serve, serve_profile};
+pub use catalog::{ServeError, ServeSettings, What, catalog, serve, serve_profile};
 pub use device::{Device, Exception, RegisterMap, Table, Units, UnknownUnit};
 pub use dial::{Turn, Word, WrongTurn, words};
 pub use fault::{Fault, Scope};
 pub use home::{Home, HomeSettings};
-pub use modbus::{ConverterSettings, Line, LineSettings, Many, Parity, Server, Speed};
+pub use modbus::{ConverterSettings, Line, LineSettings, Manners, Many, Parity, Server, Speed};
 pub use plant::{BatteryMode, PlantSettings, PlantState};
 pub use port::Port;
 pub use product::{Product, ProductError, ProductSettings};

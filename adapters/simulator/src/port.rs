@@ -89,6 +89,11 @@ impl Port {
         self.shared.desk().record.values(unit, register)
     }
 
+    /// Requests that came sooner than the device's [`Manners`](crate::Manners) want, and so were told that it is busy.
+    pub fn hurried(&self) -> u64 {
+        self.shared.desk().hurried()
+    }
+
     /// Connections that were ever accepted and kept.
     pub fn connections(&self) -> u64 {
         self.shared.accepted()

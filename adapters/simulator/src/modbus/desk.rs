@@ -12,19 +12,23 @@ use super::{
     rtu,
 };
 use crate::{
-    Exception, Fault, Table, Units, UnknownUnit, WriteSeen,
+    Exception, Fault, Manners, Table, Units, UnknownUnit, WriteSeen,
     fault::{Asked, Dial, Kind},
     record::Record,
 };
 
 /// A gateway says so when the unit behind it does not answer.
 const TARGET_SILENT: Exception = Exception::Other(11);
+/// A device says so to who asks too soon.
+const BUSY: u8 = 6;
 
 /// The instant of a request on both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     pub mono: Instant,
     pub wall_ms: i64,
+    /// Since when there is the connection that it came on; none on a line.
+    pub connected: Option<Instant>,
 }
 
 /// How a request came, and so what its answer looks like.
@@ -54,11 +58,35 @@ pub(crate) struct Desk {
     pub record: Record,
     /// Shown instead of what the device holds; until when, or for good.
     shown: BTreeMap<(u8, u16), (u16, Option<Instant>)>,
+    /// When the last answer was through.
+    answered: Option<Instant>,
+    hurried: u64,
 }
 
 impl Desk {
     pub fn new(units: Units) -> Self {
-        Self { units, dial: Dial::default(), record: Record::default(), shown: BTreeMap::new() }
+        Self {
+            units,
+            dial: Dial::default(),
+            record: Record::default(),
+            shown: BTreeMap::new(),
+            answered: None,
+            hurried: 0,
+        }
+    }
+
+    pub(super) fn manners(&self) -> Manners {
+        self.units.manners
+    }
+
+    /// An answer is through, or will be at this instant.
+    pub(super) fn answered(&mut self, at: Instant) {
+        self.answered = self.answered.max(Some(at));
+    }
+
+    /// Requests that came too soon.
+    pub fn hurried(&self) -> u64 {
+        self.hurried
     }
 
     pub fn pin(&mut self, unit: u8, address: u16, values: &[u16]) {
@@ -104,7 +132,11 @@ impl Desk {
                 UnknownUnit::Silence => (Duration::ZERO, Reply::Nothing),
             };
         }
-        let faults = self.dial.take(asked(unit, &request));
+        let mut faults = self.dial.take(asked(unit, &request));
+        if self.units.manners.hurried(now.mono, now.connected, self.answered) {
+            self.hurried += 1;
+            faults.push(Fault::Exception(BUSY));
+        }
         let function = request.function();
         let done = match request {
             Request::Read { function, table, address, count } => self

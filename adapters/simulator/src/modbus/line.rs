@@ -270,7 +270,9 @@ fn turn(
     if let Reply::Send(bytes) | Reply::SendAndClose(bytes) = reply {
         let begun = busy.get(&unit).copied().unwrap_or(now).max(now);
         let from = begun + way.latency + late;
-        busy.insert(unit, from + way.speed.time_of(bytes.len()));
+        let until = from + way.speed.time_of(bytes.len());
+        busy.insert(unit, until);
+        shared.desk().answered(until);
         bus.say(from, bytes);
     }
 }

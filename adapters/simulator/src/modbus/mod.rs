@@ -1,5 +1,5 @@
 //! Modbus as devices speak it: frames over TCP and over a serial line (pure), the serial bus in time
-//! (pure), the desk that answers (pure but for the devices behind it), and the server and the line
+//! (pure), what it expects of its clients (pure), the desk that answers (pure but for the devices behind it), and the server and the line
 //! with their sockets and terminals. Beside them very many cheap devices for measurements.
 
 mod bus;
@@ -7,6 +7,7 @@ mod converter;
 mod desk;
 mod frame;
 mod line;
+mod manners;
 mod many;
 mod reply;
 mod rtu;
@@ -15,6 +16,7 @@ mod shared;
 
 pub use converter::ConverterSettings;
 pub use line::{Line, LineSettings};
+pub use manners::Manners;
 pub use many::Many;
 pub use rtu::{Parity, Speed};
 pub use server::Server;

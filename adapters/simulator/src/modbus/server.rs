@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     select,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -141,7 +141,7 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
 }
 
 fn admits(shared: &Shared) -> bool {
-    let most = if shared.has(Fault::OneClient) { 1 } else { CONNECTIONS_MOST };
+    let most = if shared.has_room_for_one() { 1 } else { CONNECTIONS_MOST };
     // The dial may have changed while the connection waited.
     shared.open() < most && !shared.has(Fault::RefuseConnections)
 }
@@ -163,20 +163,28 @@ async fn connection(mut stream: TcpStream, speech: Speech, open: Open, token: Ca
 
 async fn converse(stream: &mut TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let connected = Instant::now();
+    let patience = shared.desk().manners().idle_close.unwrap_or(Duration::MAX);
     loop {
         let mut header = [0; HEADER];
-        if stream.read(&mut header[..1]).await? == 0 {
-            return Ok(());
+        match timeout(patience, stream.read(&mut header[..1])).await {
+            // The client closed it, or was silent for too long.
+            Ok(Ok(0)) | Err(_) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(_)) => {}
         }
         stream.read_exact(&mut header[1..]).await?;
         let Some(header) = Header::parse(header) else { return Ok(()) };
         let mut pdu = vec![0; header.pdu];
         stream.read_exact(&mut pdu).await?;
         let caller = Caller::Tcp { transaction: header.transaction };
-        let (late, reply) = shared.desk().answer(caller, header.unit, &pdu, Now::at(Instant::now()));
+        let (late, reply) =
+            shared.desk().answer(caller, header.unit, &pdu, Now::at(Instant::now()).on(connected));
         if !late.is_zero() {
             sleep(late).await;
         }
+        // Before it leaves: the client shall not be measured from later than it can know.
+        shared.desk().answered(Instant::now());
         match reply {
             Reply::Send(bytes) => stream.write_all(&bytes).await?,
             Reply::SendAndClose(bytes) => return stream.write_all(&bytes).await,

@@ -62,6 +62,12 @@ impl Shared {
         self.desk().dial.has(fault)
     }
 
+    /// Is there room for one client alone?
+    pub(super) fn has_room_for_one(&self) -> bool {
+        let desk = self.desk();
+        desk.manners().one_client || desk.dial.has(Fault::OneClient)
+    }
+
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -93,6 +99,11 @@ impl Now {
     pub(super) fn at(mono: Instant) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let wall_ms = since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        Self { mono, wall_ms }
+        Self { mono, wall_ms, connected: None }
+    }
+
+    /// On a connection that there is since then.
+    pub(super) fn on(self, connected: Instant) -> Self {
+        Self { connected: Some(connected), ..self }
     }
 }

@@ -34,10 +34,15 @@ impl Device for ProductDevice {
         let mut machine = self.machine.lock();
         // Its timers end before anybody looks at the plant.
         machine.now();
-        if let Some(sunspec) = &mut self.sunspec
-            && let Ok(registers) = sunspec.read(table, address, count)
+        if let Some(sunspec) = self.sunspec.as_ref().filter(|_| table == Table::Holding)
+            && let Some(registers) = sunspec.read_as(address, count, |counters| machine.counted(counters))
         {
-            return Ok(registers);
+            // What would be other with counters at 0 has one.
+            let zero = sunspec.read_as(address, count, |counters| counters.since(&counters));
+            return Ok(match zero.filter(|zero| *zero != registers && machine.bounces()) {
+                Some(zero) => zero,
+                None => registers,
+            });
         }
         machine.read(function, address, count)
     }

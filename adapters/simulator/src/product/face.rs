@@ -1,12 +1,12 @@
 //! All registers of a device at one instant. Pure.
 //!
-//! From below: what recognises it (signature), texts, ratings, points, the checks of its parts; above all of them what was
+//! From below: what recognises it (signature), texts, ratings, points, the checks of its parts, what setpoints require; above all of them what was
 //! written and can be read back.
 
 use adapter_api::profile::{Function, Profile, WordOrder};
 
 use super::{
-    check, encode,
+    check, encode, factory,
     map::Map,
     registers::Registers,
     scene::{Scene, Side},
@@ -28,6 +28,8 @@ pub(super) struct Face<'a> {
     pub absent: &'a [String],
     /// What a meter alone measures.
     pub lone: Side,
+    /// Is what its setpoints require so?
+    pub ready: bool,
 }
 
 impl Face<'_> {
@@ -44,6 +46,9 @@ impl Face<'_> {
             if let Some(present) = &part.present {
                 check::make(present, &mut registers, !self.absent.contains(name));
             }
+        }
+        for check in factory::required(profile) {
+            check::make(check, &mut registers, self.ready);
         }
         for (&at, &value) in memory.iter().filter(|(at, _)| !self.map.is_blind(**at)) {
             registers.set(Function::Holding, at, value);

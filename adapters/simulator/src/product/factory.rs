@@ -2,11 +2,11 @@
 //!
 //! Limits stand at the full rating, the reserve at the plant's least content, what wears out at its full value (so
 //! that it bounds nothing), a battery's power at 0; then the constants of `auto` and `off`. Settings stand at their
-//! greatest value, percentages at their least. What a gateway sets a unit up with is not so yet.
+//! greatest value, percentages at their least. What setpoints require of such registers is so, or is not. What a gateway sets a unit up with is not so yet.
 
 use std::collections::BTreeSet;
 
-use adapter_api::profile::{Function, Profile, Quantity, Setpoint, Setting, Write};
+use adapter_api::profile::{Check, Function, Profile, Quantity, Setpoint, Setting, Write};
 
 use super::{
     check,
@@ -21,7 +21,7 @@ const HOLDING: Function = Function::Holding;
 const HALF: f64 = 50.0;
 
 /// All registers that can be written, as they are at first.
-pub(super) fn memory(profile: &Profile) -> Memory {
+pub(super) fn memory(profile: &Profile, ready: bool) -> Memory {
     let mut registers = Registers::default();
     for setting in profile.settings.values() {
         let value = if setting.unit == "%" { setting.min } else { setting.max };
@@ -48,7 +48,7 @@ pub(super) fn memory(profile: &Profile) -> Memory {
     }
     let known: BTreeSet<u16> = registers.table(HOLDING).keys().copied().collect();
     for check in checks(profile) {
-        if check.function == HOLDING && check::addresses(check).iter().all(|at| known.contains(at)) {
+        if lies_in(check, &known) {
             check::make(check, &mut registers, true);
         }
     }
@@ -60,11 +60,26 @@ pub(super) fn memory(profile: &Profile) -> Memory {
             }
         }
     }
+    for check in required(profile) {
+        if lies_in(check, &known) {
+            check::make(check, &mut registers, ready);
+        }
+    }
     registers.table(HOLDING).clone()
 }
 
+fn lies_in(check: &Check, known: &BTreeSet<u16>) -> bool {
+    check.function == HOLDING && check::addresses(check).iter().all(|at| known.contains(at))
+}
+
+/// What its setpoints require.
+pub(super) fn required(profile: &Profile) -> impl Iterator<Item = &Check> {
+    let all = profile.setpoints.values().flat_map(|setpoint| &setpoint.requires);
+    all.map(|requirement| &requirement.check)
+}
+
 /// What a profile recognises the device and its parts by.
-pub(super) fn checks(profile: &Profile) -> impl Iterator<Item = &adapter_api::profile::Check> {
+pub(super) fn checks(profile: &Profile) -> impl Iterator<Item = &Check> {
     let signature = profile.signature.iter().flat_map(|signature| &signature.checks);
     signature.chain(profile.parts.values().filter_map(|part| part.present.as_ref()))
 }

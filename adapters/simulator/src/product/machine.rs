@@ -8,7 +8,7 @@ use std::{
 use adapter_api::profile::{Function, Profile};
 
 use super::{
-    ProductSettings, accept,
+    ProductSettings, accept, check,
     face::Face,
     factory,
     map::Map,
@@ -42,6 +42,7 @@ pub(super) struct Machine {
     lone: Side,
     strict: bool,
     clamps: bool,
+    ready: bool,
     memory: Memory,
     factory: Memory,
     told: BTreeMap<String, Told>,
@@ -49,13 +50,15 @@ pub(super) struct Machine {
     counted_from: Option<Counters>,
     /// So many reads of a counter show 0.
     pub bounce: u32,
+    /// Until then every read of a counter does.
+    bounces_until: Option<Duration>,
     pub shift: i16,
     pub fallbacks: u64,
 }
 
 impl Machine {
     pub fn new(profile: Profile, settings: &ProductSettings, plant: LivePlant) -> Self {
-        let memory = factory::memory(&profile);
+        let memory = factory::memory(&profile, !settings.unready);
         let told = profile.setpoints.iter().filter_map(|(group, setpoint)| {
             let state = states::meant(setpoint, &memory, &memory)?.to_owned();
             Some((group.clone(), Told { state, watts: None, soc: None, holds_for: None, ends: None }))
@@ -67,10 +70,12 @@ impl Machine {
             absent: settings.absent.clone(),
             strict: settings.strict,
             clamps: settings.clamps,
+            ready: !settings.unready,
             factory: memory.clone(),
             memory,
             counted_from: None,
             bounce: 0,
+            bounces_until: None,
             shift: 0,
             fallbacks: 0,
             profile,
@@ -103,6 +108,24 @@ impl Machine {
         self.counted_from = Some(self.now().counters);
     }
 
+    /// Lifetime counters show 0 for so long.
+    pub fn bounce_for(&mut self, time: Duration) {
+        self.bounces_until = Some(self.plant.time() + time);
+    }
+
+    /// Does this read of a counter show 0? It is one of them.
+    pub fn bounces(&mut self) -> bool {
+        let for_now = self.bounces_until.is_some_and(|until| self.plant.time() < until);
+        let counted = !for_now && self.bounce > 0;
+        self.bounce -= u32::from(counted);
+        for_now || counted
+    }
+
+    /// Lifetime counters as the device has them.
+    pub fn counted(&self, counters: Counters) -> Counters {
+        self.counted_from.as_ref().map_or(counters, |from| counters.since(from))
+    }
+
     /// What a setpoint is told.
     pub fn told(&mut self, group: &str) -> Option<Told> {
         self.settle();
@@ -112,8 +135,7 @@ impl Machine {
     /// `count` registers from `first`, as they are numbered in the profile.
     pub fn read(&mut self, function: Function, first: u16, count: u16) -> Result<Vec<u16>, Exception> {
         self.map.readable(&self.profile, function, first, count)?;
-        let zero = self.bounce > 0 && self.map.counts(function, first, count);
-        self.bounce -= u32::from(zero);
+        let zero = self.map.counts(function, first, count) && self.bounces();
         let registers = self.image(zero);
         Ok((first..=u16::MAX).take(count.into()).map(|at| registers.get(function, at)).collect())
     }
@@ -144,6 +166,7 @@ impl Machine {
     /// Takes into force what the written registers mean now, and starts timers again.
     fn obey(&mut self, written: &BTreeSet<u16>) {
         let (now, volts) = (self.plant.time(), self.volts());
+        let seen = self.image(false);
         let touches = |write: &adapter_api::profile::Write| {
             states::addresses(write).iter().any(|at| written.contains(at))
         };
@@ -158,6 +181,14 @@ impl Machine {
             let Some(state) = setpoint.states.get(name) else { continue };
             let mut triggers = state.writes.iter().filter(|write| write.trigger).peekable();
             if triggers.peek().is_some() && !triggers.any(touches) {
+                continue;
+            }
+            let concerned = |states: &[String]| match states {
+                [] => !SAFE.contains(&name),
+                some => some.iter().any(|state| state == name),
+            };
+            let mut requires = setpoint.requires.iter().filter(|required| concerned(&required.states));
+            if !requires.all(|required| check::holds(&required.check, &seen)) {
                 continue;
             }
             let holds_for = states::holds_for(setpoint, name, &self.memory);
@@ -218,7 +249,7 @@ impl Machine {
             match group.as_str() {
                 "battery" => {
                     let until = told.soc.map(hundredths);
-                    orders.battery = window(told);
+                    orders.battery = self.window(told);
                     orders.until = match told.state.as_str() {
                         "charge" => (None, until),
                         "discharge" => (until, None),
@@ -239,6 +270,22 @@ impl Machine {
         });
     }
 
+    /// Least and greatest battery power, W; none: as it likes. A state that says no power means all of it. What other
+    /// states left behind narrows it.
+    fn window(&self, told: &Told) -> Option<(i64, i64)> {
+        let most = i64::from(BATTERY_W);
+        let window = states::window(&told.state, whole(told.watts, BATTERY_W), most);
+        let setpoint = self.profile.setpoints.get("battery")?;
+        let left = states::left_behind(setpoint, &told.state, &self.memory);
+        left.into_iter().filter_map(|state| states::window(state, most, most)).fold(
+            window,
+            |all, (low, high)| {
+                let (least, greatest) = all.unwrap_or((-most, most));
+                Some((least.clamp(low, high), greatest.clamp(low, high)))
+            },
+        )
+    }
+
     fn volts(&self) -> f64 {
         battery_volts(&self.profile, self.plant.now().soc)
     }
@@ -247,29 +294,10 @@ impl Machine {
     fn image(&mut self, zero_counters: bool) -> Registers {
         let mut state = self.now();
         let counters = state.counters;
-        if let Some(from) = &self.counted_from {
-            state.counters = counters.since(from);
-        }
-        if zero_counters {
-            state.counters = counters.since(&counters);
-        }
-        let Self { profile, map, absent, lone, memory, .. } = self;
-        Face { profile, map, absent, lone: *lone }.registers(state, memory)
+        state.counters = if zero_counters { counters.since(&counters) } else { self.counted(counters) };
+        let Self { profile, map, absent, lone, ready, memory, .. } = self;
+        Face { profile, map, absent, lone: *lone, ready: *ready }.registers(state, memory)
     }
-}
-
-/// Least and greatest battery power of a state, W; none: as it likes. A state that says no power means all of it.
-fn window(told: &Told) -> Option<(i64, i64)> {
-    let most = i64::from(BATTERY_W);
-    let watts = whole(told.watts, BATTERY_W);
-    Some(match told.state.as_str() {
-        "hold" => (-most, 0),
-        "hold_charge" => (0, most),
-        "idle" => (0, 0),
-        "charge" => (-watts, -watts),
-        "discharge" => (watts, watts),
-        _ => return None,
-    })
 }
 
 fn hundredths(percent: f64) -> u16 {

@@ -46,7 +46,7 @@ impl Map {
             (first..=last).for_each(|at| there.have(term.function, at));
         }
         let turned = terms.iter().filter_map(|term| term.negative_when.as_ref());
-        for check in factory::checks(profile).chain(turned) {
+        for check in factory::checks(profile).chain(factory::required(profile)).chain(turned) {
             check::addresses(check).into_iter().for_each(|at| there.have(check.function, at));
         }
         let identities =

@@ -8,6 +8,18 @@
 //! rating allows is exception 3, or moved to its end with `clamps`. Functions 6 and 16 are both taken everywhere, with
 //! `strict` only the one that the profile writes with (else exception 1).
 //!
+//! A strict one also keeps the profile's limits: who asks sooner than `spacing` after the last answer, or than
+//! `pause_after_connect` after connecting, is told that it is busy (exception 6); with `one_client` a second connection is
+//! closed at once, and one that is idle for `idle_close` as well. A fifth too soon is let pass.
+//!
+//! What a setpoint requires is so, unless the product is `unready`: then the states that require it are accepted, and
+//! nothing happens. The order of writes cannot be known from a profile beyond its triggers, so it is not checked.
+//!
+//! What wears out outlasts the state that wrote it, and holds the battery back further on: where the wearing constants that
+//! a `hold`, `hold_charge` or `idle` writes still stand while another state is in force, the battery's window is narrowed
+//! by that state, also below a power that is forced. Constants that `auto`, `charge` or `discharge` write themselves do
+//! not say that, nor do registers that the state in force writes: it has the last word there.
+//!
 //! A profile that describes itself by SunSpec models serves them beside its own registers on one unit. Its inverter is bare
 //! (no storage models) where the profile has the battery in registers of its own.
 
@@ -39,7 +51,7 @@ use self::{
     scene::{Scene, Side},
 };
 use crate::{
-    Layout, Line, LineSettings, PlantState, Port, Server, SunSpecSettings, Turn, Units,
+    Layout, Line, LineSettings, Manners, PlantState, Port, Server, SunSpecSettings, Turn, Units,
     live::LivePlant,
     plant::PlantSettings,
     sunspec::{Description, Hybrid},
@@ -58,8 +70,10 @@ pub struct ProductSettings {
     pub absent: Vec<String>,
     /// Does a meter alone measure the home's loads? The grid unless said.
     pub loads: bool,
-    /// Does it refuse the write function that the profile does not use?
+    /// Does it refuse the write function that the profile does not use, and clients that do not keep its limits?
     pub strict: bool,
+    /// Is what its setpoints require not so? It then accepts what it is told, and does nothing.
+    pub unready: bool,
     /// Does it move a value that is too large to its end, instead of refusing it?
     pub clamps: bool,
     /// How one that describes itself does so; unless said as the profile fits best.
@@ -75,6 +89,7 @@ impl Default for ProductSettings {
             absent: Vec::new(),
             loads: false,
             strict: false,
+            unready: false,
             clamps: false,
             sunspec: None,
         }
@@ -130,8 +145,8 @@ impl Product {
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn serve(profile: Profile, settings: ProductSettings) -> io::Result<Self> {
-        let Built { machine, plant, unit, device } = Built::new(profile, &settings);
-        let server = Server::start(settings.listen, Units::one(unit, device)).await?;
+        let Built { machine, plant, unit, units } = Built::new(profile, &settings);
+        let server = Server::start(settings.listen, units).await?;
         Ok(Self { machine, plant, unit, link: Link::Tcp(server) })
     }
 
@@ -140,8 +155,8 @@ impl Product {
     /// # Errors
     /// When the machine gives no terminal.
     pub fn serial(profile: Profile, settings: &ProductSettings, line: LineSettings) -> io::Result<Self> {
-        let Built { machine, plant, unit, device } = Built::new(profile, settings);
-        let line = Line::start(LineSettings { units: Units::one(unit, device), ..line })?;
+        let Built { machine, plant, unit, units } = Built::new(profile, settings);
+        let line = Line::start(LineSettings { units, ..line })?;
         Ok(Self { machine, plant, unit, link: Link::Serial(line) })
     }
 
@@ -195,6 +210,11 @@ impl Product {
         self.machine.lock().bounce = reads;
     }
 
+    /// The same for so long, by the plant's time: [`Product::skip`] goes through it.
+    pub fn bounce_for(&self, time: Duration) {
+        self.machine.lock().bounce_for(time);
+    }
+
     /// Lifetime counters begin again at 0, for good.
     pub fn reset_counters(&self) {
         self.machine.lock().reset_counters();
@@ -211,6 +231,7 @@ impl Product {
             Turn::Fault(fault, scope) => self.port().fault(fault, scope),
             Turn::Moved(by) => self.shift_map(by),
             Turn::Bounce(reads) => self.bounce(reads),
+            Turn::BounceFor(time) => self.bounce_for(time),
             Turn::ResetCounters => self.reset_counters(),
         }
     }
@@ -240,7 +261,7 @@ struct Built {
     machine: Shared,
     plant: LivePlant,
     unit: u8,
-    device: ProductDevice,
+    units: Units,
 }
 
 impl Built {
@@ -249,9 +270,21 @@ impl Built {
         let unit = settings.unit.unwrap_or(profile.unit);
         let sunspec =
             (profile.discovery == Some(Discovery::Sunspec)).then(|| hybrid(&profile, settings, &plant));
+        let manners = if settings.strict { manners(&profile) } else { Manners::default() };
         let machine = Shared(Arc::new(Mutex::new(Machine::new(profile, settings, plant.clone()))));
         let device = ProductDevice::new(machine.clone(), sunspec);
-        Self { machine, plant, unit, device }
+        Self { machine, plant, unit, units: Units::one(unit, device).manners(manners) }
+    }
+}
+
+/// What the profile's limits want of a client.
+fn manners(profile: &Profile) -> Manners {
+    let limits = &profile.limits;
+    Manners {
+        spacing: limits.spacing.0,
+        pause_after_connect: limits.pause_after_connect.0,
+        idle_close: limits.idle_close.map(|idle| idle.0),
+        one_client: limits.one_client,
     }
 }
 

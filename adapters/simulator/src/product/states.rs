@@ -35,6 +35,39 @@ pub(super) fn meant<'a>(setpoint: &'a Setpoint, memory: &Memory, factory: &Memor
     fitting.max_by_key(by).map(|(_, name)| name.as_str())
 }
 
+/// Least and greatest battery power of a state that is told `watts` of `most`, W; none: as it likes.
+pub(super) fn window(state: &str, watts: i64, most: i64) -> Option<(i64, i64)> {
+    Some(match state {
+        "hold" => (-most, 0),
+        "hold_charge" => (0, most),
+        "idle" => (0, 0),
+        "charge" => (-watts, -watts),
+        "discharge" => (watts, watts),
+        _ => return None,
+    })
+}
+
+/// Which states hold the battery back, because what they wrote and wears out still stands, although another one is in
+/// force.
+pub(super) fn left_behind<'a>(setpoint: &'a Setpoint, in_force: &str, memory: &Memory) -> Vec<&'a str> {
+    let writes = |state: &str| setpoint.states.get(state).map_or(&[][..], |state| &state.writes);
+    let stands = |write: &Write| {
+        constant(write).is_some_and(|wanted| (wanted ^ bits(write, memory)) & masked(write) == 0)
+    };
+    let overruled = |write: &Write| writes(in_force).iter().any(|other| other.register == write.register);
+    let common = |write: &Write| {
+        let same = |other: &Write| other.register == write.register && constant(other) == constant(write);
+        ["auto", "charge", "discharge"].iter().any(|state| writes(state).iter().any(same))
+    };
+    let holds = |state: &str| {
+        let wearing = writes(state).iter().filter(|write| setpoint.wears(write) && constant(write).is_some());
+        let mut own = wearing.filter(|write| !overruled(write) && !common(write)).peekable();
+        own.peek().is_some() && own.all(stands)
+    };
+    let states = setpoint.states.keys().map(String::as_str);
+    states.filter(|state| ["hold", "hold_charge", "idle"].contains(state) && holds(state)).collect()
+}
+
 /// How many of its constants stand there; none where one does not, or a quantity cannot be.
 fn weight(state: &State, memory: &Memory) -> Option<usize> {
     let mut constants = 0;

@@ -7,11 +7,11 @@
 //! | `Float` | 1, 111–113, 120, 121, 123, 124, 160 | 1, 211–214 |
 //! | `Der` | 1, 701, 702, 703, 704, 713, 714 | 1, 201–204 |
 //! | `DerWhole` | the same, and 705–712 and 715 with nothing in them | 1, 201–204 |
-//! | `Bank` | 1, 101–103, 120–123, 802 | 1, 201–204 |
+//! | `Bank` | 1, 101–103, 120–123, 802, 803 | 1, 201–204 |
 //! | `Bare` | 1, 101–103: no battery to be seen | 1, 201–204 |
 //! | `TwoMeters` | 1, 101–103: no battery to be seen | 1, 201–204 at the grid, and again at the loads |
 //!
-//! 120 and 121 are ratings and settings, 122 the status, 802 a battery, 123 the output limit, 124 the battery, 160 the DC side as
+//! 120 and 121 are ratings and settings, 122 the status, 802 a battery, 803 its strings, 123 the output limit, 124 the battery, 160 the DC side as
 //! String 1, String 2, StCha, StDisCha. A maker's own model may stand behind the first Common block.
 
 mod bank;
@@ -31,7 +31,7 @@ use self::image::{Image, Model};
 use crate::{
     Device, Exception, PlantState, Table,
     live::LivePlant,
-    plant::{Controls, Electric, RevertsIn},
+    plant::{Controls, Counters, Electric, RevertsIn},
 };
 
 /// How the inverter describes itself.
@@ -80,7 +80,7 @@ pub enum Layout {
     Der,
     /// The 700 series as a whole: its curves and its remote control are there, and say nothing.
     DerWhole,
-    /// A battery that describes itself (802), and the status of the inverter (122).
+    /// A battery that describes itself (802) and its strings (803), and the status of the inverter (122).
     Bank,
     /// An inverter without anything but its AC side.
     Bare,
@@ -183,8 +183,19 @@ impl Hybrid {
         Self { plant, description }
     }
 
-    fn image(&self) -> Image {
+    /// Holding registers, with lifetime counters as somebody shows them.
+    pub fn read_as(
+        &self,
+        address: u16,
+        count: u16,
+        counters: impl FnOnce(Counters) -> Counters,
+    ) -> Option<Vec<u16>> {
+        self.image(counters).read(address, count)
+    }
+
+    fn image(&self, counters: impl FnOnce(Counters) -> Counters) -> Image {
         let (state, controls, left) = self.plant.look();
+        let state = PlantState { counters: counters(state.counters), ..state };
         chain(self.description.get(), &self.description.maker, &state, &controls, left)
     }
 }
@@ -194,11 +205,11 @@ impl Device for Hybrid {
         if table != Table::Holding {
             return Err(Exception::IllegalFunction);
         }
-        self.image().read(address, count).ok_or(Exception::IllegalAddress)
+        self.read_as(address, count, |counters| counters).ok_or(Exception::IllegalAddress)
     }
 
     fn write(&mut self, address: u16, values: &[u16]) -> Result<(), Exception> {
-        let image = self.image();
+        let image = self.image(|counters| counters);
         self.plant.control(|controls| control::write(&image, controls, address, values))
     }
 }
@@ -252,6 +263,7 @@ fn chain(
         image.push(status::status(state, controls));
         image.push(storage::limit(controls));
         image.push(bank::bank(state));
+        image.push(bank::strings(state));
     }
     let meter = if layout == Layout::Float { float::meter } else { meter::meter };
     let counters = &state.counters;

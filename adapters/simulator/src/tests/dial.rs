@@ -21,6 +21,7 @@ fn every_word_is_a_turn_of_the_dial() {
     let clamp = Fault::Clamp { register: 47_512, most: 1_000 };
     assert_eq!(turn("clamp=47512:1000"), Turn::Fault(clamp, Scope::ALL));
     assert_eq!((turn("moved=-10"), turn("bounce=3")), (Turn::Moved(-10), Turn::Bounce(3)));
+    assert_eq!(turn("bounce=30s"), Turn::BounceFor(Duration::from_secs(30)));
     assert_eq!(turn("reset-counters"), Turn::ResetCounters);
 }
 
@@ -38,6 +39,7 @@ fn a_mistake_says_what_to_write() {
         ("busy@0", "number from 1 on"),
         ("clamp=5", "<register>:<greatest raw value>"),
         ("moved@2", "happens once"),
+        ("bounce=often", "a number of reads, or a time"),
         ("exception=300", "a code up to 255"),
     ] {
         assert!(

@@ -143,10 +143,10 @@ async fn the_load_meter_shows_the_loads_and_answers_zero_where_nothing_is() {
 }
 
 #[tokio::test]
-async fn the_catalogue_is_served_and_names_itself() {
+async fn the_catalog_is_served_and_names_itself() {
     let free = |speed| ServeSettings { listen: "127.0.0.1:0".parse().unwrap(), speed, serial: false };
     for (what, devices) in [("home", 2), ("hybrid", 1), ("eastron-sdm630", 1)] {
-        assert!(crate::catalogue().iter().any(|known| known.name == what));
+        assert!(crate::catalog().iter().any(|known| known.name == what));
         let running = crate::serve(what, free(288.0)).await.unwrap();
         assert_eq!(running.devices().len(), devices);
         for (name, addr) in running.devices() {
@@ -168,7 +168,10 @@ async fn the_catalogue_is_served_and_names_itself() {
     running.stop().await;
     let error = crate::serve("toaster", free(1.0)).await.map(|_| ()).unwrap_err().to_string();
     assert!(
-        error.contains("toaster") && error.contains("home, line, hybrid") && error.contains("eastron-sdm630"),
+        error.contains("toaster")
+            && error.contains("`maestro simulate` without a name lists all")
+            && error.contains("home, line, hybrid")
+            && error.contains("eastron-sdm630"),
         "{error}"
     );
     let taken = crate::serve("hybrid", free(1.0)).await.unwrap();

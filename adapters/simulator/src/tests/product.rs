@@ -163,6 +163,10 @@ async fn counters_count_skipped_time_bounce_and_begin_again() {
     product.bounce(2);
     assert_eq!((holding(&product, 80, 1).len(), wh(&product), wh(&product)), (1, 0.0, 0.0));
     assert!(wh(&product) > 1_000_000.0);
+    product.bounce_for(Duration::from_secs(60));
+    assert_eq!((wh(&product), wh(&product), wh(&product)), (0.0, 0.0, 0.0));
+    product.skip(Duration::from_secs(61));
+    assert!(wh(&product) > 1_000_000.0);
     product.reset_counters();
     assert!(wh(&product) < 10.0);
     product.skip(Duration::from_secs(3600));
@@ -204,4 +208,20 @@ async fn a_profile_that_describes_itself_has_its_own_registers_beside_the_models
     let raw = wire.read(3, 57_716, 2).await.unwrap();
     assert_eq!(f32::from_bits(u32::from(raw[1]) << 16 | u32::from(raw[0])), 5_000.0);
     assert_eq!(wire.read(3, 40_190 + 18, 1).await.unwrap()[0], 3_500, "export is positive");
+    // Its counters bounce and begin again as well: WH of 103, and nothing beside it.
+    async fn wh(wire: &mut Wire) -> u32 {
+        let words = wire.read(3, 40_070 + 24, 2).await.unwrap();
+        u32::from(words[0]) << 16 | u32::from(words[1])
+    }
+    assert!(wh(&mut wire).await > 1_000_000);
+    product.bounce(1);
+    assert_eq!(wire.read(3, 40_070 + 14, 2).await.unwrap()[0], 4_000);
+    assert_eq!(wh(&mut wire).await, 0);
+    assert!(wh(&mut wire).await > 1_000_000);
+    product.bounce_for(Duration::from_secs(60));
+    assert_eq!((wh(&mut wire).await, wh(&mut wire).await), (0, 0));
+    product.skip(Duration::from_secs(61));
+    assert!(wh(&mut wire).await > 1_000_000);
+    product.reset_counters();
+    assert!(wh(&mut wire).await < 100);
 }

@@ -1,11 +1,13 @@
 //! Other layouts of the hybrid's models, and layouts that change while it runs. All offsets are
 //! written out here once more.
 
+use std::collections::BTreeSet;
+
 use super::{
     home::{models, text},
     wire::{Wire, until},
 };
-use crate::{BatteryMode, Home, HomeSettings, Layout, SunSpecSettings, Wiring};
+use crate::{BatteryMode, Home, HomeSettings, Layout, ServeSettings, SunSpecSettings, Wiring};
 
 async fn start(layout: Layout, wiring: Wiring, start_hour: f64) -> (Home, Wire) {
     let sunspec = SunSpecSettings { layout, wiring, ..SunSpecSettings::default() };
@@ -181,10 +183,16 @@ async fn models_can_move_and_change_while_it_runs() {
 #[tokio::test]
 async fn a_battery_may_describe_itself() {
     let (home, mut wire) = start(Layout::Bank, Wiring::Three, 12.0).await;
-    let chain =
-        [(1, 66), (103, 50), (120, 26), (121, 30), (122, 44), (123, 24), (802, 62), (1, 66), (203, 105)];
-    assert_eq!(models(&mut wire, 40_000).await, chain);
+    let chain = [(103, 50), (120, 26), (121, 30), (122, 44), (123, 24), (802, 62), (803, 90)];
+    assert_eq!(models(&mut wire, 40_000).await, [&[(1, 66)], &chain[..], &[(1, 66), (203, 105)]].concat());
     let now = home.now();
+    let at = find(&mut wire, 803, 0).await;
+    let strings = wire.read(3, at, 92).await.unwrap();
+    assert_eq!((strings[2], strings[26] as i16, strings[24] as i16), (2, -2, -2));
+    let volts = f64::from(strings[15]) / 10.0;
+    let watts = [28, 60].map(|at| f64::from(strings[at + 6] as i16) / 100.0 * volts).iter().sum::<f64>();
+    assert!((watts - now.battery).abs() < 10.0, "{watts}");
+    assert_eq!([28, 60].map(|at| strings[at + 4]), [5_000; 2]);
     let at = find(&mut wire, 802, 0).await;
     let bank = wire.read(3, at, 64).await.unwrap();
     assert_eq!((f64::from(bank[47] as i16), bank[11], bank[56] as i16), (now.battery, 5_000, -2));
@@ -206,4 +214,24 @@ async fn the_whole_700_series_is_walked_over() {
     assert_eq!(ids, chain);
     let at = find(&mut wire, 705, 0).await;
     assert_eq!(wire.read(3, at + 2, 2).await.unwrap(), [0xFFFF; 2]);
+}
+
+#[tokio::test]
+async fn the_devices_of_the_catalog_have_every_model_that_is_known() {
+    let mut found = BTreeSet::new();
+    for what in crate::catalog() {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let running = crate::serve(&what.name, ServeSettings { listen, speed: 0.0, serial: false }).await;
+        let running = running.unwrap();
+        // The device of a profile is none of those that describe themselves in all ways.
+        let addr = running.devices().first().map(|(_, addr)| *addr).filter(|_| running.product().is_none());
+        if let Some(addr) = addr {
+            let mut wire = Wire::to(addr).await;
+            found.extend(models(&mut wire, 40_000).await.into_iter().map(|(id, _)| id));
+        }
+        running.stop().await;
+    }
+    let known =
+        [1..=1, 101..=103, 111..=113, 120..=124, 160..=160, 201..=204, 211..=214, 701..=715, 802..=803];
+    assert_eq!(found, known.into_iter().flatten().collect());
 }

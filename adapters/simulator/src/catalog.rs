@@ -43,7 +43,7 @@ pub struct ServeSettings {
 }
 
 /// SunSpec devices: name, what it is, layout, wiring.
-const MODELS: [(&str, &str, Layout, Wiring); 10] = [
+const MODELS: [(&str, &str, Layout, Wiring); 13] = [
     (HYBRID, "the hybrid of `home`: 103, 120, 121, 123, 124, 160, and 203", Layout::Integer, Wiring::Three),
     (
         "sunspec-int",
@@ -52,6 +52,14 @@ const MODELS: [(&str, &str, Layout, Wiring); 10] = [
         Wiring::Three,
     ),
     ("sunspec-float", "floats for AC side and meter: 113 and 213", Layout::Float, Wiring::Three),
+    ("sunspec-float-single-phase", "the same on one phase: 111 and 211", Layout::Float, Wiring::Single),
+    ("sunspec-float-split-phase", "the same on a split phase: 112 and 212", Layout::Float, Wiring::Split),
+    (
+        "sunspec-float-delta",
+        "the same on three phases without neutral: 113 and 214",
+        Layout::Float,
+        Wiring::Delta,
+    ),
     ("sunspec-single-phase", "one phase: 101 and 201", Layout::Integer, Wiring::Single),
     ("sunspec-split-phase", "split phase: 102 and 202", Layout::Integer, Wiring::Split),
     ("sunspec-delta", "three phases without neutral: 103 and 204", Layout::Integer, Wiring::Delta),
@@ -62,7 +70,12 @@ const MODELS: [(&str, &str, Layout, Wiring); 10] = [
         Layout::DerWhole,
         Wiring::Three,
     ),
-    ("sunspec-bank", "a battery that describes itself: 122 and 802", Layout::Bank, Wiring::Three),
+    (
+        "sunspec-bank",
+        "a battery that describes itself and its strings: 122, 802 and 803",
+        Layout::Bank,
+        Wiring::Three,
+    ),
     (
         "sunspec-two-meters",
         "an inverter without battery, meters at the grid and the loads",
@@ -72,7 +85,7 @@ const MODELS: [(&str, &str, Layout, Wiring); 10] = [
 ];
 
 /// All of them.
-pub fn catalogue() -> Vec<What> {
+pub fn catalog() -> Vec<What> {
     let what = |name: &str, text: String| What { name: name.to_owned(), text };
     let homes = [
         (HOME, "a home: the hybrid on the given port, the load meter on the next one, one sun for both"),
@@ -99,7 +112,10 @@ fn described(profile: &Profile) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// There is no such thing.
-    #[error("there is no `{what}` to simulate: ask for one of {}", names())]
+    #[error(
+        "there is no `{what}` to simulate: `maestro simulate` without a name lists all, and what each is: {}",
+        names()
+    )]
     Unknown {
         /// What was asked for.
         what: String,
@@ -121,13 +137,13 @@ pub enum ServeError {
 }
 
 fn names() -> String {
-    catalogue().into_iter().map(|what| what.name).collect::<Vec<_>>().join(", ")
+    catalog().into_iter().map(|what| what.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Serves one thing of the [`catalogue`] until it is stopped.
+/// Serves one thing of the [`catalog`] until it is stopped.
 ///
 /// # Errors
-/// [`ServeError::Unknown`] names what there is; [`ServeError::Listen`] the address;
+/// [`ServeError::Unknown`] says how to see what there is; [`ServeError::Listen`] the address;
 /// [`ServeError::Terminal`] what a line needs; [`ServeError::HomeOnLine`].
 pub async fn serve(what: &str, settings: ServeSettings) -> Result<Running, ServeError> {
     let nothing = Running { plant: None, servers: Vec::new(), line: None, product: None };
@@ -169,14 +185,19 @@ pub async fn serve(what: &str, settings: ServeSettings) -> Result<Running, Serve
     }
 }
 
-/// Serves a device of any profile, under the profile's name.
+/// Serves a device of any profile, under the profile's name. It is strict: who writes by another function than the
+/// profile, or asks in more haste than its limits say, shall find that out here and not at the device.
 ///
 /// # Errors
 /// As [`serve`].
 pub async fn serve_profile(profile: Profile, settings: ServeSettings) -> Result<Running, ServeError> {
     let name = profile.name.clone();
-    let of_product =
-        ProductSettings { listen: settings.listen, plant: settings.plant(), ..ProductSettings::default() };
+    let of_product = ProductSettings {
+        listen: settings.listen,
+        plant: settings.plant(),
+        strict: true,
+        ..ProductSettings::default()
+    };
     let product = if settings.serial {
         let line = line_of(&profile);
         Product::serial(profile, &of_product, line).map_err(ServeError::Terminal)?
