@@ -1,5 +1,5 @@
 //! The command line: one file per subcommand. Client commands talk HTTP to the daemon's socket;
-//! `run`, `demo`, `simulate`, `scan` and `probe` are processes of their own.
+//! `run`, `demo`, `simulate`, `scan` and `probe` are processes of their own; `check` and `profiles` read files alone.
 
 mod cancel;
 mod check;
@@ -57,10 +57,10 @@ struct Arguments {
 enum Command {
     /// Run the gateway.
     Run,
-    /// Check the configuration: file, line, key, remedy; and list what may be written.
+    /// Check the configuration and the installer's profiles: file, line, key, remedy; and list what may be written.
     Check,
-    /// List the device models that the gateway knows, or show one: what it reads, what it takes, and how it behaves
-    /// when the gateway dies.
+    /// List the device models that the gateway knows, or show one: what it reads, takes and needs, and what becomes of
+    /// it when the gateway dies.
     Profiles(profiles::Arguments),
     /// Run a simulated home and a real gateway against it.
     Demo(demo::Arguments),

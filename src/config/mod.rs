@@ -9,6 +9,7 @@ mod environment;
 mod finding;
 mod load;
 mod profiles;
+mod ratings;
 mod sections;
 mod size;
 

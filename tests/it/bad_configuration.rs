@@ -120,6 +120,20 @@ fn meters_that_would_all_measure_the_grid_are_a_warning() {
 }
 
 #[test]
+fn a_device_that_nobody_says_the_strength_of_is_a_warning() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("maestro.toml");
+    let roof = format!("{}control = true\n", ROOF.replace("sunspec", "growatt-sph"));
+    fs::write(&file, with_gateway(&roof)).unwrap();
+    let check = maestro().arg("--config").arg(&file).arg("check").output().unwrap();
+    let said = String::from_utf8(check.stdout).unwrap();
+    assert!(check.status.success(), "{said}");
+    let wanted =
+        "maestro.toml:6: warning: modbus.roof.device.roof.max_power: the profile `growatt-sph` does not read";
+    assert!(said.contains(wanted) && said.contains("`charge_power`, `discharge_power` (W)"), "{said}");
+}
+
+#[test]
 fn a_missing_file_says_so() {
     let run = maestro().args(["--config", "/nowhere/maestro.toml", "run"]).output().unwrap();
     assert_eq!(run.status.code(), Some(78));

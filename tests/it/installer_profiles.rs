@@ -219,15 +219,20 @@ fn profiles_are_listed_with_what_they_read_and_take_and_without_a_configuration(
     let (code, list, _) = home.says(&["profiles"]);
     assert_eq!(code, 0);
     let line = list.lines().find(|line| line.starts_with("my-hybrid (yours)")).unwrap();
-    for words in
-        ["M H1", "inverter, battery", "battery: keeps the last value; what a restart of it does is unknown"]
-    {
+    for words in ["M H1", "inverter, battery", "keeps the value"] {
         assert!(line.contains(words), "{words} in: {line}");
     }
     let (_, told, _) = home.says(&["profiles", "my-hybrid", "--json"]);
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told["takes"][0]["commands"], serde_json::json!(["set_battery_mode"]));
-    assert_eq!(told["parameters"]["set_battery_mode"][0], "mode=auto|charge");
+    assert_eq!(
+        told["takes"][0]["whenTheGatewayDies"],
+        "keeps the last value, and what a restart of the device does is unknown"
+    );
+    assert_eq!(
+        told["parameters"]["set_battery_mode"],
+        serde_json::json!(["mode=auto|charge", "until_soc=0…100 %"])
+    );
     let (code, _, complained) = home.says(&["profiles", "none"]);
     assert!(code != 0 && complained.contains("there is no profile `none`; known are"), "{complained}");
 

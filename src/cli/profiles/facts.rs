@@ -1,15 +1,15 @@
 //! What a profile comes to for whoever buys, wires or commands the device: profile → rows. Pure; the command
 //! line, its JSON and README's table all show these and derive nothing themselves.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::collections::BTreeMap;
 
 use adapter_api::{
     CommandSpec, DeviceType, ParameterKind, ParameterSpec,
-    profile::{CommandTable, Discovery, Profile, Timer},
+    profile::{CommandTable, Discovery, Profile, Setpoint},
 };
 
-/// What a device's own timer is set to at most while a command holds (`command::lease`).
-const TIMER_MOST: Duration = Duration::from_secs(120);
+use super::fate::{Fate, states};
+
 /// Before what nobody has proven, in the sources of a profile.
 const UNVERIFIED: &str = "unverified:";
 
@@ -40,21 +40,12 @@ pub struct Takes {
     pub modes: Vec<String>,
     /// The commands that set it.
     pub commands: Vec<String>,
-    /// What becomes of it when the gateway dies.
-    pub fate: Fate,
+    /// What must be so at the device: for which modes (none: all of it), and what to do otherwise.
+    pub needs: Vec<(Vec<String>, String)>,
+    /// What becomes of it when the gateway dies, by mode; without a mode where it is one for all.
+    pub fates: Vec<(Vec<String>, Fate)>,
     /// Does it wear out?
     pub wears: Wears,
-}
-
-/// What becomes of a value when nobody sets it again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// The device's timer ends; `stored`: but for what it has stored.
-    FallsBack { within: Duration, stored: bool },
-    /// It stays, also over a restart of the device.
-    Stays,
-    /// It stays; what a restart of the device does is not known.
-    StaysUntilRestart,
 }
 
 /// How far what is written wears out.
@@ -65,20 +56,8 @@ pub enum Wears {
     All,
 }
 
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FallsBack { within, stored } => {
-                write!(f, "falls back to its own control after at most {} s", within.as_secs())?;
-                if *stored { f.write_str("; what it has stored stays") } else { Ok(()) }
-            }
-            Self::Stays => f.write_str("keeps the last value"),
-            Self::StaysUntilRestart => {
-                f.write_str("keeps the last value; what a restart of it does is unknown")
-            }
-        }
-    }
-}
+/// The group of what is written by hand.
+pub const BY_HAND: &str = "single settings";
 
 impl Facts {
     pub fn of(profile: &Profile) -> Self {
@@ -97,17 +76,49 @@ impl Facts {
         }
     }
 
-    /// What becomes of what was set, with all that shares a fate said once.
-    pub fn fates(&self) -> Vec<(Vec<&str>, Fate)> {
-        let mut fates: Vec<(Vec<&str>, Fate)> = Vec::new();
-        for Takes { what, fate, .. } in &self.takes {
-            match fates.iter_mut().find(|(_, other)| other == fate) {
-                Some((all, _)) => all.push(what),
-                None => fates.push((vec![what], *fate)),
+    /// What becomes of what was set, with all that shares a fate said once: whole settings, and the modes of those
+    /// whose modes differ.
+    pub fn fates(&self) -> Vec<(Vec<&str>, &Fate)> {
+        let mut fates: Vec<(Vec<&str>, &Fate)> = Vec::new();
+        for Takes { what, fates: own, .. } in &self.takes {
+            for (modes, fate) in own {
+                let told: Vec<&str> = match modes.is_empty() {
+                    true => vec![what],
+                    false => modes.iter().map(String::as_str).collect(),
+                };
+                match fates.iter_mut().find(|(_, other)| *other == fate) {
+                    Some((all, _)) => all.extend(told),
+                    None => fates.push((told, fate)),
+                }
             }
         }
         fates
     }
+}
+
+impl Takes {
+    /// What becomes of it, in words.
+    pub fn fate(&self) -> String {
+        let told = |(modes, fate): &(Vec<String>, Fate)| match modes.is_empty() {
+            true => fate.told(false),
+            false => format!("{}: {}", modes.join(", "), fate.told(modes.len() > 1)),
+        };
+        self.fates.iter().map(told).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What it needs, in words.
+    pub fn needs(&self) -> Vec<String> {
+        let told = |(modes, words): &(Vec<String>, String)| match modes.is_empty() {
+            true => words.clone(),
+            false => format!("{words} (for {})", modes.join(", ")),
+        };
+        self.needs.iter().map(told).collect()
+    }
+}
+
+/// What becomes of everything that was set, in words.
+pub fn told(fates: &[(Vec<&str>, &Fate)]) -> Vec<String> {
+    fates.iter().map(|(what, fate)| format!("{}: {}", what.join(", "), fate.told(what.len() > 1))).collect()
 }
 
 fn reads(profile: &Profile) -> Vec<(String, Option<usize>)> {
@@ -159,7 +170,15 @@ fn takes(profile: &Profile) -> Vec<Takes> {
         Takes {
             what: set_noun(group).to_owned(),
             modes,
-            fate: fate(profile, group, &commands, wears),
+            needs: needs(profile.setpoints.get(group)),
+            fates: match profile.setpoints.get(group) {
+                Some(setpoint) => states(setpoint),
+                // A device that describes itself: one timer for all that it takes.
+                None => {
+                    let falls_back = commands.iter().any(|(_, table)| table.falls_back);
+                    vec![(Vec::new(), Fate::described(falls_back, wears != Wears::Nothing))]
+                }
+            },
             wears,
             commands: commands.into_iter().map(|(name, _)| name.clone()).collect(),
         }
@@ -172,7 +191,7 @@ fn set_noun(group: &str) -> &str {
     match group {
         "power_limit" => "output limit",
         "export_limit" => "export limit",
-        "write_point" => "single settings",
+        "write_point" => BY_HAND,
         other => other,
     }
 }
@@ -197,19 +216,9 @@ fn wears(profile: &Profile, group: &str, commands: &[(&String, &CommandTable)]) 
     }
 }
 
-fn fate(profile: &Profile, group: &str, commands: &[(&String, &CommandTable)], wears: Wears) -> Fate {
-    let timer = profile.setpoints.get(group).and_then(|setpoint| setpoint.timer);
-    let falls_back = commands.iter().any(|(_, table)| table.falls_back);
-    let within = match timer {
-        Some(Timer { longest, fixed: true }) => Some(longest.0),
-        Some(Timer { longest, fixed: false }) => Some(longest.0.min(TIMER_MOST)),
-        None => falls_back.then_some(TIMER_MOST),
-    };
-    match (within, wears) {
-        (Some(within), wears) => Fate::FallsBack { within, stored: wears != Wears::Nothing },
-        (None, Wears::Nothing) => Fate::StaysUntilRestart,
-        (None, _) => Fate::Stays,
-    }
+fn needs(setpoint: Option<&Setpoint>) -> Vec<(Vec<String>, String)> {
+    let all = setpoint.map(|setpoint| setpoint.requires.as_slice()).unwrap_or_default();
+    all.iter().map(|needs| (needs.states.clone(), needs.otherwise.clone())).collect()
 }
 
 /// What a parameter may be, in words: `power=1…rating W`.
@@ -266,8 +275,9 @@ part = "battery"
 TIMER
 [setpoints.battery.states]
 auto.writes = [{ register = 9, value = 0 }]
-charge.writes = [{ register = 9, value = 1 MARK }]
-discharge.writes = [{ register = 9, value = 2 }]
+hold.writes = [{ register = 9, value = 3 MARK }]
+charge.writes = [{ register = 8, from = "power" }, { register = 9, value = 1 MARK }]
+discharge.writes = [{ register = 8, from = "power" }, { register = 9, value = 2 MARK }]
 "#;
 
     fn hybrid(timer: &str, mark: &str) -> Facts {
@@ -284,7 +294,7 @@ discharge.writes = [{ register = 9, value = 2 }]
         let [battery] = &facts.takes[..] else { panic!("one setpoint") };
         assert_eq!(
             (battery.what.as_str(), &battery.modes[..]),
-            ("battery", &["auto", "charge", "discharge"].map(str::to_owned)[..])
+            ("battery", &["auto", "hold", "charge", "discharge"].map(str::to_owned)[..])
         );
         assert_eq!(battery.commands, ["set_battery_mode", "set_battery_power"]);
         assert_eq!(facts.sources, ["book: registers", "forum: scale; unverified: on model B"]);
@@ -304,44 +314,49 @@ discharge.writes = [{ register = 9, value = 2 }]
     }
 
     #[test]
-    fn what_happens_when_the_gateway_dies_follows_from_timers_and_memory() {
-        for (timer, mark, told) in [
-            ("timer = { longest = '60s' }", "", "falls back to its own control after at most 60 s"),
-            ("timer = { longest = '1h' }", "", "falls back to its own control after at most 120 s"),
-            (
-                "timer = { longest = '5m', fixed = true }",
-                "",
-                "falls back to its own control after at most 300 s",
-            ),
-            (
-                "timer = { longest = '60s' }",
-                ", persistent = true",
-                "falls back to its own control after at most 60 s; what it has stored stays",
-            ),
-            ("persistent = true", "", "keeps the last value"),
-            ("", ", persistent = true", "keeps the last value"),
-            ("", "", "keeps the last value; what a restart of it does is unknown"),
-        ] {
-            let facts = hybrid(timer, mark);
-            assert_eq!(facts.takes[0].fate.to_string(), told, "{timer}{mark}");
-        }
+    fn what_happens_when_the_gateway_dies_is_said_of_each_setting_and_mode() {
+        let facts = hybrid("persistent = true", "");
+        assert_eq!(facts.takes[0].fate(), "keeps the last value");
+        assert_eq!(facts.takes[0].wears, Wears::All);
         assert_eq!(hybrid("", ", persistent = true").takes[0].wears, Wears::Partly);
+
+        let facts = Facts::of(&builtin()["huawei-sun2000"]);
+        let battery = facts.takes.iter().find(|takes| takes.what == "battery").unwrap();
+        assert_eq!(
+            battery.fate(),
+            "charge, discharge: fall back after at most 120 s; hold, hold_charge, 0 W: keep the last value"
+        );
+        assert_eq!(
+            told(&facts.fates()),
+            [
+                "charge, discharge: fall back after at most 120 s",
+                "hold, hold_charge, 0 W, export limit, output limit, reserve, single settings: keep the last value"
+            ]
+        );
     }
 
     #[test]
     fn a_device_that_describes_itself_has_fates_as_well() {
         let facts = Facts::of(&builtin()["sunspec"]);
-        let told: Vec<_> =
-            facts.fates().iter().map(|(what, fate)| format!("{}: {fate}", what.join(", "))).collect();
         assert_eq!(
-            told,
+            told(&facts.fates()),
             [
-                "battery, output limit: falls back to its own control after at most 120 s",
-                "reserve, single settings: keeps the last value"
+                "battery, output limit: fall back after at most 120 s",
+                "reserve, single settings: keep the last value"
             ]
         );
         assert!(facts.unverified.iter().any(|what| what == "that its other controls are the same"));
         assert_eq!(facts.reads[0], ("inverter".to_owned(), None));
+    }
+
+    #[test]
+    fn what_must_be_so_first_is_told() {
+        let facts = hybrid(
+            "requires = [\n{ check = { register = 3, type = 'u16', equals = 1 }, otherwise = 'switch it on' },\n\
+             { check = { register = 4, type = 'u16', equals = 1 }, states = ['charge'], otherwise = 'allow the grid' },\n]",
+            "",
+        );
+        assert_eq!(facts.takes[0].needs(), ["switch it on", "allow the grid (for charge)"]);
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! | --- | --- |
 //! | `name`, `device`, `origin` | the profile; maker and models; `shipped`, or that it is the installer's |
 //! | `reads` | `{what, points}`; `points` is null where the device says it itself |
-//! | `takes` | `{what, modes, commands, whenTheGatewayDies, wears}`; `wears` is `nothing`, `partly` or `all` |
+//! | `takes` | `{what, modes, commands, needs, whenTheGatewayDies, wears}`; `needs` are texts, `whenTheGatewayDies` is one; `wears` is `nothing`, `partly` or `all` |
 //! | `readOnly` | why it takes nothing, or not all; null: nothing to say |
 //! | `sources`, `unverified` | texts |
 //!
-//! One profile in full has, beside them, `links`, `unit`, `limits`, `workarounds` (texts), `points`
+//! One profile in full has, beside them, `links`, `unit` (null where it says none), `limits`, `workarounds` (texts), `points`
 //! (`{part, point, unit, read, registers}`) and `parameters` (command → texts like `power=1…rating W`).
 
 use adapter_api::profile::Profile;
@@ -31,7 +31,8 @@ pub fn short(profile: &Profile, origin: &str) -> Value {
                 "what": takes.what,
                 "modes": takes.modes,
                 "commands": takes.commands,
-                "whenTheGatewayDies": takes.fate.to_string(),
+                "needs": takes.needs(),
+                "whenTheGatewayDies": takes.fate(),
                 "wears": match takes.wears {
                     Wears::Nothing => "nothing",
                     Wears::Partly => "partly",
@@ -75,7 +76,7 @@ pub fn whole(profile: &Profile, origin: &str) -> Value {
     let mut told = short(profile, origin);
     let more = json!({
         "links": profile.links,
-        "unit": profile.unit,
+        "unit": profile.says_unit.then_some(profile.unit),
         "limits": limits(&profile.limits),
         "workarounds": workarounds(profile),
         "points": points,
@@ -98,8 +99,12 @@ mod tests {
         let told = whole(&builtin()["sunspec"], "shipped");
         assert_eq!(told["name"], "sunspec");
         assert_eq!(told["takes"][0]["what"], "battery");
+        assert_eq!(told["takes"][0]["whenTheGatewayDies"], "falls back after at most 120 s");
+        assert_eq!(told["takes"][0]["needs"], json!([]));
+        assert_eq!(told["unit"], Value::Null, "sunspec names no unit");
         assert_eq!(told["parameters"]["set_battery_mode"][1], "power=1…rating W");
         let meter = whole(&builtin()["eastron-sdm630"], "shipped");
         assert_eq!(meter["points"][0]["registers"], "input 52,53");
+        assert_eq!(meter["unit"], 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use adapter_api::profile::Profile;
 
-use super::facts::{Facts, Takes};
+use super::facts::{Facts, Takes, told};
 
 /// What README says of one thing that nobody has proven.
 const SHORT: usize = 90;
@@ -26,8 +26,7 @@ fn row(facts: &Facts) -> String {
         .map(|(what, points)| points.map_or(what.clone(), |points| format!("{what} ({points})")))
         .collect();
     let takes: Vec<_> = facts.takes.iter().map(took).collect();
-    let fates: Vec<_> =
-        facts.fates().into_iter().map(|(what, fate)| format!("{}: {fate}", what.join(", "))).collect();
+    let fates = told(&facts.fates());
     let or =
         |words: Vec<String>, none: &str| if words.is_empty() { none.to_owned() } else { words.join("; ") };
     let cells = [

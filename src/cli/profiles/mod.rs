@@ -2,6 +2,7 @@
 //! daemon nor a device; works without a configuration as well.
 
 mod facts;
+mod fate;
 mod json;
 mod markdown;
 mod sheet;
@@ -11,12 +12,15 @@ use std::{collections::BTreeMap, path::Path, process::ExitCode};
 use adapter_api::profile::{Profile, builtin};
 use anyhow::bail;
 
-use self::facts::Facts;
+use self::{
+    facts::{BY_HAND, Facts},
+    fate::Fate,
+};
 use super::{EX_CONFIG, complain, say, say_json, table::table};
 use crate::config::own_profiles;
 
 /// Letters of a maker and its models in the list; one profile shows them all.
-const DEVICE_SHOWN: usize = 40;
+const DEVICE_SHOWN: usize = 24;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -68,23 +72,42 @@ fn origin(name: &str, own: &BTreeMap<String, Profile>) -> &'static str {
 
 fn list(all: &BTreeMap<&String, &Profile>, own: &BTreeMap<String, Profile>) -> String {
     let rows: Vec<_> = all.values().map(|profile| row(&Facts::of(profile), own)).collect();
-    table(&["NAME", "DEVICE", "READS", "COMMANDS", "WHEN THE GATEWAY DIES", "UNVERIFIED"], &rows)
+    table(&["NAME", "DEVICE", "READS", "COMMANDS", "IF GATEWAY DIES", "UNVERIFIED"], &rows)
 }
 
 fn row(facts: &Facts, own: &BTreeMap<String, Profile>) -> Vec<String> {
     let mark = if own.contains_key(&facts.name) { " (yours)" } else { "" };
     let or =
         |words: Vec<String>, none: &str| if words.is_empty() { none.to_owned() } else { words.join(", ") };
-    let fates: Vec<_> =
-        facts.fates().into_iter().map(|(what, fate)| format!("{}: {fate}", what.join(", "))).collect();
     vec![
         format!("{}{mark}", facts.name),
         cut(&facts.device),
-        or(facts.reads.iter().map(|(what, _)| what.clone()).collect(), "-"),
-        or(facts.takes.iter().map(|takes| takes.what.clone()).collect(), "read only"),
-        if fates.is_empty() { "-".to_owned() } else { fates.join("; ") },
+        or(facts.reads.iter().map(|(what, _)| brief(what)).collect(), "-"),
+        or(facts.takes.iter().map(|takes| brief(&takes.what)).collect(), "read only"),
+        fate(facts).to_owned(),
         facts.unverified.len().to_string(),
     ]
+}
+
+/// A line of the list fits a terminal: the last word says enough beside the others.
+fn brief(what: &str) -> String {
+    match what {
+        "grid meter" => "grid".to_owned(),
+        BY_HAND => "settings".to_owned(),
+        other => other.strip_suffix(" limit").unwrap_or(other).to_owned(),
+    }
+}
+
+/// What becomes of what was set, in short; one profile says it of each setting and mode.
+fn fate(facts: &Facts) -> &'static str {
+    let fates = facts.fates();
+    let falls_back = |fate: &Fate| matches!(fate, Fate::FallsBack { .. });
+    match (fates.iter().any(|(_, fate)| falls_back(fate)), fates.iter().all(|(_, fate)| falls_back(fate))) {
+        _ if fates.is_empty() => "-",
+        (_, true) => "falls back",
+        (true, false) => "partly falls back",
+        (false, false) => "keeps the value",
+    }
 }
 
 fn cut(device: &str) -> String {
@@ -106,11 +129,24 @@ mod tests {
         let list = list(&all, &BTreeMap::new());
         let line = list.lines().find(|line| line.starts_with("eastron-sdm630")).unwrap();
         assert!(line.contains("Eastron SDM630") && line.contains("read only"), "{line}");
-        let line = list.lines().find(|line| line.starts_with("sunspec")).unwrap();
-        assert!(
-            line.contains("battery, output limit: falls back to its own control after at most 120 s"),
-            "{line}"
-        );
+        for (name, words) in [
+            ("sunspec", "battery, output, reserve, settings"),
+            ("sunspec", "partly falls back"),
+            ("sma-hybrid", "falls back"),
+            ("luxpower-lxp", "keeps the value"),
+            ("huawei-sun2000", "inverter, battery, grid"),
+        ] {
+            let line = list.lines().find(|line| line.starts_with(name)).unwrap();
+            assert!(line.contains(words), "{words} in: {line}");
+        }
+    }
+
+    #[test]
+    fn no_line_of_the_list_is_longer_than_a_wide_terminal() {
+        let all: BTreeMap<_, _> = builtin().iter().collect();
+        let list = list(&all, &BTreeMap::new());
+        let longest = list.lines().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(longest.chars().count() <= 155, "{}: {longest}", longest.chars().count());
     }
 
     #[test]

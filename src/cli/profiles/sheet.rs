@@ -2,22 +2,26 @@
 
 use adapter_api::profile::{Class, Function, Limits, Maker, Point, Profile, Range, Term};
 
-use super::facts::{Facts, Wears, noun, parameter, part_noun, specs};
+use super::facts::{BY_HAND, Facts, Wears, noun, parameter, part_noun, specs};
 use crate::cli::table::table;
 
 /// What the gateway does about what a device keeps.
-const REVERTS: &str = "When the gateway is back, it gives back what it held (after a reboot at once).";
+const REVERTS: &str =
+    "When the gateway is back, it gives back what a lease held; what was set without one stays as it is.";
 
 pub fn sheet(profile: &Profile, origin: &str) -> String {
     let facts = Facts::of(profile);
     let mut lines = vec![format!("{}  {} ({origin})", facts.name, facts.device)];
     lines.extend(profile.links.iter().map(|link| format!("link      {link}")));
-    lines.push(format!("unit      {}, unless somebody changed it", profile.unit));
+    if profile.says_unit {
+        lines.push(format!("unit      {}, unless somebody changed it", profile.unit));
+    }
     lines.push(format!("limits    {}", limits(&profile.limits)));
     lines.extend(workarounds(profile).into_iter().map(|words| format!("mind      {words}")));
     lines.extend(points(profile));
     lines.extend(commands(profile, &facts));
-    lines.extend(facts.read_only.iter().map(|why| format!("read only {why}")));
+    let why = if facts.takes.is_empty() { "read only" } else { "note     " };
+    lines.extend(facts.read_only.iter().map(|words| format!("{why} {words}")));
     lines.extend(facts.sources.iter().map(|source| format!("source    {source}")));
     lines.extend(facts.unverified.iter().map(|what| format!("unverified  {what}")));
     lines.join("\n")
@@ -140,7 +144,8 @@ fn commands(profile: &Profile, facts: &Facts) -> Vec<String> {
             let one = if spec.exactly_one.is_empty() { "" } else { ", one of them" };
             lines.push(format!("command   {}{whose}{parameters}{one}", spec.name));
         }
-        lines.push(format!("  when the gateway dies: {}", takes.fate));
+        lines.extend(takes.needs().into_iter().map(|words| format!("  needs: {words}")));
+        lines.push(format!("  when the gateway dies: {}", takes.fate()));
         match takes.wears {
             Wears::All => lines.push("  wears out what it writes: only changes, a few a day".to_owned()),
             Wears::Partly => {
@@ -153,7 +158,8 @@ fn commands(profile: &Profile, facts: &Facts) -> Vec<String> {
         let words = format!("setting   {name} {}…{} {}", setting.min, setting.max, setting.unit);
         format!("{} (write_point, register {})", words.trim_end(), setting.register)
     }));
-    if !lines.is_empty() {
+    // What is written by hand holds no lease.
+    if facts.takes.iter().any(|takes| takes.what != BY_HAND) {
         lines.push(REVERTS.to_owned());
     }
     lines
@@ -174,6 +180,7 @@ mod tests {
             "10ms pass between two requests",
             "activePower",
             "input 52,53",
+            "unit      1, unless somebody changed it",
             "unverified  80 registers as the longest request",
         ] {
             assert!(told.contains(words), "{words} in:\n{told}");
@@ -186,6 +193,28 @@ mod tests {
         let told = sheet(&Profile::parse("mine", text).unwrap(), "yours");
         assert!(told.contains("setting   minSoc 5…100 % (write_point, register 7)"), "{told}");
         assert!(told.contains("command   write_point point=minSoc value=number"), "{told}");
+        assert!(!told.contains(REVERTS), "what is written by hand holds no lease:\n{told}");
+    }
+
+    #[test]
+    fn what_a_device_does_not_take_is_a_note_where_it_takes_something() {
+        let text = "extends = \"eastron-sdm630\"\nread_only = \"nothing else is known\"\n";
+        let told = sheet(&Profile::parse("mine", text).unwrap(), "yours");
+        assert!(told.contains("\nread only nothing else is known"), "{told}");
+        let text = format!("{text}[settings.minSoc]\nregister = 7\nmin = 5\nmax = 100\n");
+        let told = sheet(&Profile::parse("mine", &text).unwrap(), "yours");
+        assert!(told.contains("\nnote      nothing else is known") && !told.contains("read only"), "{told}");
+    }
+
+    #[test]
+    fn what_must_be_so_first_stands_with_its_command() {
+        let text = "extends = \"eastron-sdm630\"\n[setpoints.power_limit]\n\
+            requires = [{ check = { register = 3, type = 'u16', equals = 1 }, otherwise = 'allow remote control in its menu' }]\n\
+            [setpoints.power_limit.states]\nlimit.writes = [{ register = 9, from = 'power' }]\n\
+            off.writes = [{ register = 9, value = 9999 }]\n";
+        let told = sheet(&Profile::parse("mine", text).unwrap(), "yours");
+        assert!(told.contains("\n  needs: allow remote control in its menu\n"), "{told}");
+        assert!(told.contains(REVERTS), "{told}");
     }
 
     #[test]
@@ -193,7 +222,7 @@ mod tests {
         let told = sheet(&builtin()["sunspec"], "shipped");
         for words in [
             "command   set_battery_mode (<id>-battery) mode=auto|hold|hold_charge|charge|discharge power=1…rating W",
-            "when the gateway dies: falls back to its own control after at most 120 s",
+            "when the gateway dies: falls back after at most 120 s",
             "command   set_reserve (<id>-battery) restore=true|false soc=0…100 %, one of them",
             "when the gateway dies: keeps the last value",
             "wears out what it writes",
@@ -202,5 +231,6 @@ mod tests {
         ] {
             assert!(told.contains(words), "{words} in:\n{told}");
         }
+        assert!(!told.contains("\nunit "), "it names no unit:\n{told}");
     }
 }

@@ -3,6 +3,19 @@
 //! One TOML file per model in `config/profiles`, compiled in. A profile with `discovery =
 //! "sunspec"` describes no registers: the device describes itself, and the profile holds what its
 //! description leaves open.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | this one | the profile itself, what a maker's devices do otherwise, reading and checking it |
+//! | `point`, `register` | what is read: terms, words, ranges; types, orders, classes, ranges, setup |
+//! | `part` | devices of their own on one unit; identity and ratings |
+//! | `limits` | what the link must respect |
+//! | `signature` | how a device is recognised |
+//! | `setpoint` | what is written, in which order, and what must be so first |
+//! | `command`, `standard` | what admission knows of a command; the commands that follow from setpoints |
+//! | `extend` | a profile that is another one but for what it says |
+//! | `registry` | which profiles there are: compiled in, and the installer's |
+//! | `error` | what is wrong with a profile, and where |
 
 mod command;
 mod error;
@@ -11,14 +24,12 @@ mod limits;
 mod part;
 mod point;
 mod register;
+mod registry;
 mod setpoint;
 mod signature;
 mod standard;
 
-use std::{
-    collections::BTreeMap,
-    sync::{LazyLock, PoisonError, RwLock},
-};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -30,12 +41,11 @@ pub use self::{
     part::{Identity, PARTS, Part, Ratings, Text},
     point::{Point, Term},
     register::{Class, Function, Range, RegisterType, Setup, WordOrder},
+    registry::{builtin, install, known, shipped},
     setpoint::{Quantity, Rating, Requirement, Setpoint, Setting, State, Timer, Write},
     signature::{Check, Expect, Good, Signature},
 };
 use crate::{Capability, DeviceType, EnergyRole, Protocol, Usage};
-
-const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
 
 /// What one device model is, reads and takes.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -67,6 +77,9 @@ pub struct Profile {
     /// The unit id that it has unless somebody changed it; 1 unless said.
     #[serde(default = "one")]
     pub unit: u8,
+    /// Does the profile say that?
+    #[serde(skip)]
+    pub says_unit: bool,
     /// How it is wired and reached, in words: `rtu 9600 8N1`, `tcp 502`.
     #[serde(default)]
     pub links: Vec<String>,
@@ -151,6 +164,12 @@ pub struct Maker {
     pub source: String,
 }
 
+/// Which of the keys with a default it says at all.
+#[derive(Deserialize)]
+struct Says {
+    unit: Option<u8>,
+}
+
 const fn one() -> u8 {
     1
 }
@@ -201,22 +220,27 @@ impl Profile {
         of: &dyn Fn(&str, bool) -> Option<String>,
     ) -> Result<Self, ProfileError> {
         let parsed = |error: &toml::de::Error| ProfileError::parsed(name, error);
-        let profile: Self = match extend::whole(name, text, of, 0)? {
-            None => toml::from_str(text).map_err(|error| parsed(&error))?,
+        let (profile, says_unit): (Self, _) = match extend::whole(name, text, of, 0)? {
+            None => {
+                let says_unit = toml::from_str::<Says>(text).is_ok_and(|says| says.unit.is_some());
+                (toml::from_str(text).map_err(|error| parsed(&error))?, says_unit)
+            }
             Some(table) => {
+                let says_unit = table.contains_key("unit");
                 // As a text, so that a mistake has a place.
                 let text = toml::to_string(&table).expect("a table can be written");
-                toml::from_str(&text).map_err(|error| {
+                let profile = toml::from_str(&text).map_err(|error| {
                     let error = parsed(&error);
                     let key = extend::key_of(&text, &error);
                     ProfileError { at: None, key, ..error }
-                })?
+                })?;
+                (profile, says_unit)
             }
         };
         match profile.check() {
             Ok(()) => {
                 let generated = standard::commands(&profile);
-                let mut profile = Self { name: name.to_owned(), ..profile };
+                let mut profile = Self { name: name.to_owned(), says_unit, ..profile };
                 profile.commands.extend(generated);
                 Ok(profile)
             }
@@ -300,48 +324,9 @@ impl Profile {
     }
 }
 
-/// The text of a profile that is compiled in.
-pub fn shipped(name: &str) -> Option<&'static str> {
-    FILES.iter().find(|(file, _)| *file == name).map(|(_, text)| *text)
-}
-
-static BUILTIN: LazyLock<BTreeMap<String, Profile>> = LazyLock::new(|| {
-    FILES
-        .iter()
-        .map(|(name, text)| {
-            let profile = Profile::parse(name, text).expect("the profiles that are compiled in are tested");
-            ((*name).to_owned(), profile)
-        })
-        .collect()
-});
-
-/// All profiles that are compiled in, by name.
-pub fn builtin() -> &'static BTreeMap<String, Profile> {
-    &BUILTIN
-}
-
-/// What the installer added; none as long as nothing was.
-static OWN: RwLock<Option<&'static BTreeMap<String, Profile>>> = RwLock::new(None);
-
-/// All profiles that can be used, by name: those that are compiled in, and those of [`install`] over them.
-pub fn known() -> &'static BTreeMap<String, Profile> {
-    OWN.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(builtin)
-}
-
-/// Makes the installer's own profiles known, in place of those that were. What runs keeps what it has.
-/// Profiles live as long as the process: a call that changes nothing costs nothing.
-pub fn install(own: BTreeMap<String, Profile>) {
-    let mut all = builtin().clone();
-    all.extend(own);
-    if all != *known() {
-        let all: &'static _ = Box::leak(Box::new(all));
-        *OWN.write().unwrap_or_else(PoisonError::into_inner) = Some(all);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{registry::FILES, *};
 
     #[test]
     fn every_profile_loads() {

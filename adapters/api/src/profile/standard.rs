@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CommandTable, ParameterTable, Plain, Profile, Setpoint, command::Kind};
+use super::{CommandTable, ParameterTable, Plain, Profile, Quantity, Setpoint, State, command::Kind};
 use crate::Capability;
 
 /// The commands of a profile's setpoints and settings, by name.
@@ -26,12 +26,17 @@ fn of_group(group: &str, setpoint: &Setpoint) -> Vec<(String, CommandTable)> {
             let mode = plain(setpoint, group, Capability::EnergyStorage)
                 .leased()
                 .safe("mode", Plain::Text("auto".into()));
-            let mode = mode
-                .takes("mode", word(words))
-                .takes("power", power().at_least(1.0))
-                .takes("until_soc", until());
+            let mut mode = mode.takes("mode", word(words));
+            // What no state can use is not offered: it would be refused, or ignored.
+            let takes_power = |state: &str| setpoint.states.get(state).is_some_and(takes_power);
+            if ["charge", "discharge"].into_iter().any(takes_power) {
+                mode = mode.takes("power", power().at_least(1.0));
+            }
+            if ["hold", "hold_charge", "charge", "discharge"].into_iter().any(has) {
+                mode = mode.takes("until_soc", until());
+            }
             let mut all = vec![("set_battery_mode".to_owned(), mode)];
-            if has("charge") && has("discharge") {
+            if takes_power("charge") && takes_power("discharge") {
                 let by_power = plain(setpoint, group, Capability::EnergyStorage).leased();
                 let by_power =
                     by_power.takes("power", power().signed().required()).takes("until_soc", until());
@@ -56,6 +61,14 @@ fn of_group(group: &str, setpoint: &Setpoint) -> Vec<(String, CommandTable)> {
             vec![(format!("set_{group}"), restorable(setpoint, group, capability, takes))]
         }
     }
+}
+
+/// Does it make anything of the power that was asked for?
+fn takes_power(state: &State) -> bool {
+    state
+        .writes
+        .iter()
+        .any(|write| matches!(write.from, Some(Quantity::Power | Quantity::Percent | Quantity::Current)))
 }
 
 fn restorable<'a>(
@@ -210,6 +223,31 @@ mod tests {
         );
         assert_eq!(spec.safe.unwrap().word("mode"), Some("auto"));
         assert_eq!(spec.timer_most, Some(std::time::Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_battery_offers_only_the_parameters_that_a_state_can_use() {
+        let offered = |states: &str| -> Vec<(String, Vec<String>)> {
+            let states = format!(
+                "[setpoints.battery]\npart = 'battery'\n[setpoints.battery.states]\n\
+                 auto.writes = [{{ register = 9, value = 0 }}]\n{states}"
+            );
+            let commands = profile(&states).commands;
+            commands.into_iter().map(|(name, table)| (name, table.parameters.into_keys().collect())).collect()
+        };
+        let mode = |parameters: &[&str]| {
+            ("set_battery_mode".to_owned(), parameters.iter().map(|name| (*name).to_owned()).collect())
+        };
+        let hold = "hold.writes = [{ register = 9, value = 2 }]\n";
+        let full = "charge.writes = [{ register = 9, value = 1 }]\ndischarge.writes = [{ register = 9, value = 3 }]\n";
+        let told = "charge.writes = [{ register = 9, from = 'percent' }]\n";
+        assert_eq!(offered(""), [mode(&["mode"])]);
+        assert_eq!(offered(hold), [mode(&["mode", "until_soc"])]);
+        assert_eq!(offered(full), [mode(&["mode", "until_soc"])], "nor set_battery_power");
+        assert_eq!(offered(told), [mode(&["mode", "power", "until_soc"])]);
+        let both = offered(&format!("{told}discharge.writes = [{{ register = 9, from = 'current' }}]\n"));
+        assert_eq!(both[1].0, "set_battery_power");
+        assert_eq!(both[1].1, ["power", "until_soc"]);
     }
 
     #[test]
