@@ -89,13 +89,7 @@ fn timer(write: &Write, ask: &Ask<'_>, facts: &Facts<'_>) -> i64 {
 /// As far as the device goes.
 pub(super) fn most(write: &Write, facts: &Facts<'_>) -> Result<i64, String> {
     let (least, greatest) = range(write);
-    let key = match write.of {
-        Rating::Power => None,
-        Rating::Charge => facts.bounds.charge,
-        Rating::Discharge => facts.bounds.discharge,
-    };
-    // What the installer said goes before what the device could.
-    match (facts.rated.of(write.of).into_iter().chain(key).reduce(f64::min), write.max) {
+    match (facts.rated.of(write.of), write.max) {
         (Some(rated), _) => Ok((((rated / write.scale).abs() + ROUNDING).floor().copysign(write.scale)
             as i64)
             .clamp(least, greatest)),
