@@ -57,15 +57,20 @@ fn tables(product: &Product, profile: &Profile) -> String {
     )
 }
 
-/// All readings of now, by part.
-async fn read(product: &Product, profile: &Profile) -> BTreeMap<String, Reading> {
+/// The adapter's driver for it; one for all reads, for some devices have room for one client.
+fn driver(product: &Product, profile: &Profile) -> (impl Driver + use<>, UnitId) {
     let settings: adapter_modbus::Settings = toml::from_str(&tables(product, profile)).unwrap();
     assert_eq!(settings.check(), [], "{}", profile.name);
     let clock = Clock::new("boot", || Moment { wall_ms: 7, mono_ms: 7 });
-    let mut driver = adapter_modbus::driver("home", &settings, clock, Store::new(Notes::default())).unwrap();
-    let unit = UnitId::from(format!("home/{}", product.unit()));
-    driver.probe(&unit).await.unwrap_or_else(|fault| panic!("{}: {fault}", profile.name));
-    let readings = driver.read(&unit, Wanted::All).await;
+    let store = Store::new(Notes::default());
+    let driver = adapter_modbus::driver("home", &settings, clock, store).unwrap();
+    (driver, UnitId::from(format!("home/{}", product.unit())))
+}
+
+/// All readings of now, by part.
+async fn read((driver, unit): &mut (impl Driver, UnitId), profile: &Profile) -> BTreeMap<String, Reading> {
+    driver.probe(unit).await.unwrap_or_else(|fault| panic!("{}: {fault}", profile.name));
+    let readings = driver.read(unit, Wanted::All).await;
     let readings = readings.unwrap_or_else(|fault| panic!("{}: {fault}", profile.name));
     let part = |reading: Reading| (reading.device.as_str().trim_start_matches("it").to_owned(), reading);
     readings.into_iter().map(part).collect()
@@ -110,7 +115,7 @@ async fn signs(profile: &'static Profile, [sun, load, soc, charges, imports]: [f
     if profile.parts.contains_key("battery") || profile.device_type == DeviceType::BatteryPack {
         assert_eq!((now.battery, now.grid), (charges, imports), "{}: the plant", profile.name);
     }
-    let readings = read(&product, profile).await;
+    let readings = read(&mut driver(&product, profile), profile).await;
     assert!(!readings.is_empty(), "{} reads nothing", profile.name);
     for (part, reading) in &readings {
         let Some(shown) = number(reading, "activePower") else {
@@ -141,9 +146,10 @@ async fn counters_count_a_day_as_the_plant_does() {
     let mut uncounted = Vec::new();
     for profile in products() {
         let product = product(profile, 50.0).await;
-        let (before, first) = (read(&product, profile).await, product.now().counters);
+        let mut driver = driver(&product, profile);
+        let (before, first) = (read(&mut driver, profile).await, product.now().counters);
         product.skip(Duration::from_secs(86_400));
-        let (after, last) = (read(&product, profile).await, product.now().counters);
+        let (after, last) = (read(&mut driver, profile).await, product.now().counters);
         for (part, reading) in &after {
             let moved = match (part.as_str(), profile.device_type) {
                 ("-battery", _) | ("", DeviceType::BatteryPack) => {
