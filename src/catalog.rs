@@ -67,7 +67,7 @@ fn modbus(name: &str, settings: &adapter_modbus::Settings) -> Connection {
         disabled: off.map(|(id, _)| id.clone()).collect(),
         configured_grid: grid.map(|(id, _)| id.clone()).collect(),
         mistakes,
-        doubts: settings.overload().into_iter().collect(),
+        doubts: settings.overload().into_iter().chain(settings.unrated()).collect(),
         holds: settings.holds(),
         build: Box::new(move || adapter_modbus::adapter(&connection, &owned)),
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use adapter_api::Usage;
 
-use super::{Config, Finding, ratings};
+use super::{Config, Finding};
 use crate::{mongo, mqtt_api};
 
 /// Everything that keeps it from working, and what somebody will wonder about.
@@ -141,11 +141,6 @@ fn devices(config: &Config) -> Vec<Finding> {
             format!("`{id}` measures the grid unless it says otherwise, and another meter does already: set usage = \"grid\", \"pv\", \"battery\" or \"load\""),
         )
     }));
-    for (name, settings) in &config.adapters.modbus {
-        let doubts = ratings::doubts(settings).into_iter();
-        findings
-            .extend(doubts.map(|(key, message)| Finding::warning(format!("modbus.{name}.{key}"), message)));
-    }
     if first.is_empty() {
         findings.push(Finding::warning(
             "",

@@ -9,7 +9,6 @@ mod environment;
 mod finding;
 mod load;
 mod profiles;
-mod ratings;
 mod sections;
 mod size;
 

@@ -93,8 +93,11 @@ impl Counter {
         };
         let limit = limit(traits, since.elapsed_ms(now), believed, value);
         if let Some(increment) = value.checked_sub(believed).filter(|increment| *increment <= limit) {
-            let trembled = self.before.is_some_and(|before| before.low > before.total / 2);
-            let returned = self.returned(traits, value, now).filter(|_| trembled);
+            // It stands where it was before: it trembled; or it came back from so far below that nobody can
+            // have used so much, although the time would allow it.
+            let came_back = |before: Before| (before.low > before.total / 2) || believed <= before.total / 2;
+            let came_back = self.before.is_some_and(came_back);
+            let returned = self.returned(traits, value, now).filter(|_| came_back);
             let increment = returned.map_or(increment, |came| came.min(increment));
             self.believe(value, now, increment);
             return Some(increment);
@@ -107,7 +110,7 @@ impl Counter {
         let increment = if lower {
             let wrapped = wrapped(believed, value, limit);
             if wrapped.is_none() {
-                self.begins_anew(believed, since, value);
+                self.begins_anew(believed, since, value, now);
             }
             wrapped.unwrap_or(0)
         } else {
@@ -131,9 +134,10 @@ impl Counter {
         }
     }
 
-    /// It stands lower for good, as far as one can see. Of several falls the first one counts: that is where it
-    /// may come back to.
-    fn begins_anew(&mut self, total: u64, since: Since, low: u64) {
+    /// It stands lower for good, as far as one can see. Of several falls the first one counts, that is where it
+    /// may come back to; unless that is so long ago that it will not.
+    fn begins_anew(&mut self, total: u64, since: Since, low: u64, now: Moment) {
+        self.before = self.before.filter(|before| before.since.elapsed_ms(now) <= RETURNS_WITHIN);
         self.before.get_or_insert(Before { total, since, low, added: 0 });
     }
 
@@ -172,9 +176,11 @@ fn limit(traits: Traits, elapsed_ms: u64, before: u64, after: u64) -> u64 {
     traits.plausible(elapsed_ms) + if step > 1 { step } else { 0 }
 }
 
-/// What a counter added that went on from zero at the end of its type: as much as the device can have moved.
+/// What a counter added that went on from zero at the end of its type: as much as the device can have moved. One that
+/// counts single Wh does not end where one of coarse steps does.
 fn wrapped(believed: u64, value: u64, limit: u64) -> Option<u64> {
-    let ends = ENDS.iter().flat_map(|end| STEPS.map(|step| end * step));
+    let counts = |step: &u64| believed.is_multiple_of(*step) && value.is_multiple_of(*step);
+    let ends = ENDS.iter().flat_map(|end| STEPS.into_iter().filter(counts).map(move |step| end * step));
     let added = ends.filter_map(|end| {
         let rest = end.checked_sub(believed).filter(|rest| *rest <= end / LAST)?;
         Some(rest + value)

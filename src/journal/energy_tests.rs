@@ -228,6 +228,51 @@ fn a_counter_that_starts_again_for_good_passes_where_it_was_as_any_other_value()
 }
 
 #[test]
+fn a_counter_that_comes_back_after_so_long_that_it_could_have_counted_all_again_counts_nothing_twice() {
+    // Ten hours are enough for a plug to use 30 kWh.
+    assert_eq!(
+        increments(&[(0, 30.0), (10, 0.0), (50, 0.0), (80, 0.0), (36_080, 30.2)]),
+        [None, None, None, Some(0), Some(200)]
+    );
+}
+
+#[test]
+fn a_bounce_is_one_also_long_after_a_new_start() {
+    let ten_days = 864_000;
+    let at = |seconds: u64, kwh: f64| (ten_days + seconds, kwh);
+    assert_eq!(
+        increments(&[(0, 1000.0), (10, 0.0), (50, 0.0), (80, 0.0), at(80, 800.0)]),
+        [None, None, None, Some(0), Some(800_000)]
+    );
+    assert_eq!(
+        increments(&[
+            (0, 1000.0),
+            (10, 0.0),
+            (50, 0.0),
+            (80, 0.0),
+            at(80, 800.0),
+            at(90, 0.0),
+            at(130, 0.0),
+            at(170, 0.0),
+            at(180, 800.01),
+            at(190, 800.01),
+            at(200, 800.01),
+        ])[5..],
+        [None, None, Some(0), None, None, Some(10)]
+    );
+}
+
+#[test]
+fn a_new_start_near_the_end_of_coarser_counters_is_no_wrap() {
+    let mut meter = Meter::default();
+    let any = Traits { max_power: None, ..PLUG };
+    let mut of =
+        |seconds, kwh| meter.take(any, &reading(seconds, &[("energyConsumedTotal", kwh)])).consumed.increment;
+    let values = [(0, 6000.123), (18_000, 0.007), (18_030, 0.007), (18_061, 0.007)];
+    assert_eq!(values.map(|(seconds, kwh)| of(seconds, kwh)), [None, None, None, Some(0)]);
+}
+
+#[test]
 fn a_counter_that_trembles_counts_nothing_twice() {
     let values =
         [(0, 10.0), (30, 9.995), (60, 9.995), (95, 9.995), (125, 9.998), (155, 10.005), (185, 10.01)];

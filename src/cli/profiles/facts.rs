@@ -324,12 +324,14 @@ discharge.writes = [{ register = 8, from = "power" }, { register = 9, value = 2 
         let battery = facts.takes.iter().find(|takes| takes.what == "battery").unwrap();
         assert_eq!(
             battery.fate(),
-            "charge, discharge: fall back after at most 120 s; hold, hold_charge, 0 W: keep the last value"
+            "charge: falls back after at most 120 s, but what is stored stays; \
+             discharge: falls back after at most 120 s; hold, hold_charge, 0 W: keep the last value"
         );
         assert_eq!(
             told(&facts.fates()),
             [
-                "charge, discharge: fall back after at most 120 s",
+                "charge: falls back after at most 120 s, but what is stored stays",
+                "discharge: falls back after at most 120 s",
                 "hold, hold_charge, 0 W, export limit, output limit, reserve, single settings: keep the last value"
             ]
         );

@@ -13,7 +13,7 @@ use crate::{
     command::{
         Notice,
         effect::Expected,
-        lease::{Setpoint, Write, rewrite_at},
+        lease::{REWRITE_LEAST, Setpoint, TIMER_MOST, Write, rewrite_at},
         queue::Phase,
         state::{self, Next},
         wear::Register,
@@ -248,8 +248,10 @@ impl Engine {
         self.upkeep.retain(|_, held| held.setpoint != *setpoint);
         let (half, most) = self.half_of_timer(setpoint, now);
         let again = now.mono_ms + UPKEEP_AGAIN_MS;
-        // A device with a short timer of its own is tried again before that ends.
-        let before_it_ends = half.unwrap_or(u64::MAX).min(again);
+        // Half of a device's short timer is gone already, and the try itself took its time.
+        let is_short = most.is_some_and(|most| most < TIMER_MOST);
+        let soon = now.mono_ms + REWRITE_LEAST;
+        let before_it_ends = if is_short { soon } else { half.unwrap_or(u64::MAX).min(again) };
         if gave_back {
             if let Some(at) = self.unkept.get_mut(setpoint) {
                 let done = matches!(outcome, Some(WriteOutcome::Done { .. }));

@@ -10,5 +10,5 @@ pub use self::terms::TIMER_MOST;
 pub(super) use self::{
     ledger::Ledger,
     note::SPACE,
-    terms::{Age, Lease, Setpoint, Write, held_by, lost, rewrite_at, timer},
+    terms::{Age, Lease, REWRITE_LEAST, Setpoint, Write, held_by, lost, rewrite_at, timer},
 };

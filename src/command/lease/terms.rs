@@ -14,7 +14,7 @@ use crate::{
 /// the gateway is dead.
 pub const TIMER_MOST: Duration = Duration::from_secs(120);
 /// The shortest pause between two writes of a setpoint that is held.
-const REWRITE_LEAST: u64 = 2_000;
+pub(in crate::command) const REWRITE_LEAST: u64 = 2_000;
 /// A device and its setpoint group.
 pub(in crate::command) type Setpoint = (DeviceId, String);
 

@@ -65,9 +65,13 @@ impl Sleep {
     }
 
     /// It is told that it does not answer. `silent`: it said nothing at all. `devices`: those of the unit, as it
-    /// said itself. One of them a battery: then it runs by night as well, whatever its profile says.
+    /// said itself. One of them a battery, or it a meter: then it runs by night as well, whatever its profile says.
     pub fn away(&mut self, now: Instant, silent: bool, devices: &[DeviceInfo]) -> Night {
-        if devices.iter().any(|device| device.device_type == DeviceType::BatteryPack) {
+        let runs = |device: &DeviceInfo| {
+            device.device_type == DeviceType::BatteryPack
+                || device.id == self.device && device.usage.is_some()
+        };
+        if devices.iter().any(runs) {
             return Night::No;
         }
         let own = devices.iter().find(|device| device.id == self.device);
@@ -140,6 +144,8 @@ mod tests {
             Night::No,
             "a battery gives by night"
         );
+        let meter = DeviceInfo { usage: Some(crate::Usage::Grid), ..roof(None) };
+        assert_eq!(sleeper(0.0).away(now, true, &[meter]), Night::No, "a meter measures by night");
     }
 
     #[tokio::test(start_paused = true)]

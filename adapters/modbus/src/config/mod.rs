@@ -3,6 +3,7 @@
 
 mod address;
 mod check;
+mod ratings;
 
 use std::collections::BTreeMap;
 

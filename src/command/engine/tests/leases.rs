@@ -282,7 +282,7 @@ fn a_device_whose_timer_is_short_is_written_as_often_as_that_needs() {
     bench.pass(5_000);
     let taken = bench.taken();
     bench.settle(taken, not_applied(false));
-    bench.pass(4_900);
+    bench.pass(1_900);
     assert!(bench.take().is_none());
     bench.pass(100);
     bench.work();

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use adapter_api::profile::{Discovery, Profile, Quantity, Rating, Setpoint, known};
-use adapter_modbus::{Device, Settings};
+
+use super::{Device, Settings};
 
 /// A key of a device's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,29 +15,31 @@ enum Key {
     Discharge,
 }
 
-/// Key below the connection, and what to do about it: one for each device.
-pub fn doubts(settings: &Settings) -> Vec<(String, String)> {
-    let devices = settings.device.iter().filter(|(_, table)| table.enabled != Some(false));
-    let doubt = |(id, table): (&String, &Device)| {
-        let profile = known().get(table.profile.as_ref()?)?;
-        let tables = Tables { settings, id, own: table };
-        let missing: BTreeSet<Key> = profile
-            .setpoints
-            .iter()
-            .filter(|(_, setpoint)| tables.get(&setpoint.part, |table| table.control) == Some(true))
-            .flat_map(|(_, setpoint)| needed(setpoint))
-            .filter(|key| !is_read(profile, *key) && !tables.say(profile, *key))
-            .collect();
-        let first = missing.first()?.name();
-        let all: Vec<_> = missing.iter().map(|key| format!("`{}`", key.name())).collect();
-        let message = format!(
-            "the profile `{}` does not read how strong the device is, and its commands are computed from that: set {} (W); without, those that need it are refused",
-            profile.name,
-            all.join(", ")
-        );
-        Some((format!("device.{id}.{first}"), message))
-    };
-    devices.filter_map(doubt).collect()
+impl Settings {
+    /// Key below the connection, and what to do about it: one for each device.
+    pub fn unrated(&self) -> Vec<(String, String)> {
+        let devices = self.device.iter().filter(|(_, table)| table.enabled != Some(false));
+        let doubt = |(id, table): (&String, &Device)| {
+            let profile = known().get(table.profile.as_ref()?)?;
+            let tables = Tables { settings: self, id, own: table };
+            let missing: BTreeSet<Key> = profile
+                .setpoints
+                .iter()
+                .filter(|(_, setpoint)| tables.get(&setpoint.part, |table| table.control) == Some(true))
+                .flat_map(|(_, setpoint)| needed(setpoint))
+                .filter(|key| !is_read(profile, *key) && !tables.say(profile, *key))
+                .collect();
+            let first = missing.first()?.name();
+            let all: Vec<_> = missing.iter().map(|key| format!("`{}`", key.name())).collect();
+            let message = format!(
+                "the profile `{}` does not read how strong the device is, and its commands are computed from that: set {} (W); without, those that need it are refused",
+                profile.name,
+                all.join(", ")
+            );
+            Some((format!("device.{id}.{first}"), message))
+        };
+        devices.filter_map(doubt).collect()
+    }
 }
 
 /// What the commands of a setpoint are computed from.
@@ -120,7 +123,7 @@ mod tests {
     fn told(profile: &str, keys: &str) -> Vec<(String, String)> {
         let head = "address = 'tcp://127.0.0.1:502'\n[device.roof]\n";
         let text = format!("{head}profile = '{profile}'\n{keys}");
-        doubts(&toml::from_str(&text).unwrap())
+        toml::from_str::<Settings>(&text).unwrap().unrated()
     }
 
     #[test]
